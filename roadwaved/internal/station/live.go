@@ -1,0 +1,98 @@
+package station
+
+import (
+	"context"
+	"time"
+)
+
+// A LiveState says where a live is in its life.
+type LiveState string
+
+// The states of a live. Both ends are final.
+const (
+	OnAir LiveState = "on_air" // the creator is broadcasting
+	Ended LiveState = "ended"  // the creator ended it, or went silent for good
+	Lost  LiveState = "lost"   // our process died under it
+)
+
+// What listeners read when a live is over (M22).
+const (
+	MessageEnded = "Le live est terminé"
+	MessageLost  = "Le live est terminé suite à un problème technique"
+)
+
+// An EndReason says why a live ended, for logs and support.
+type EndReason string
+
+// The reasons for which a live ends.
+const (
+	EndCreator  EndReason = "creator"  // the creator pressed the end button
+	EndVanished EndReason = "vanished" // no media until the patience ran out
+	EndShutdown EndReason = "shutdown" // this daemon was asked to stop
+	EndFailed   EndReason = "failed"   // nothing could be kept or sent on
+	EndCrash    EndReason = "crash"    // found on air by a process that did not start it
+)
+
+// A Live is one broadcast (M19).
+type Live struct {
+	ID                string // uuid v4
+	CreatorID         string
+	Title             string
+	StartedAt         time.Time // UTC
+	ZoneGeo           string
+	Tags              []string
+	ClassificationAge string // one of [AgeClasses]
+	State             LiveState
+	Node              string    // the daemon it runs on
+	EndedAt           time.Time // zero while on air
+	EndReason         EndReason
+	Stats             LiveStats // final figures, zero while on air
+}
+
+// LiveStats are the figures of a live that has ended.
+type LiveStats struct {
+	Duration time.Duration // of the recording
+	Packets  int64         // received and recorded
+	Lost     int64         // packets marked lost on the timeline
+}
+
+// Message is what a listener is told about the live, empty while it is on air.
+func (l Live) Message() string {
+	switch l.State {
+	case Ended:
+		return MessageEnded
+	case Lost:
+		return MessageLost
+	}
+	return ""
+}
+
+// An End closes a live.
+type End struct {
+	At     time.Time
+	State  LiveState // Ended or Lost
+	Reason EndReason
+	Stats  LiveStats
+}
+
+// Lives is the catalog of lives.
+//
+// An unknown id is [ErrNotFound] everywhere.
+type Lives interface {
+	// StartLive records a live that goes on air; an id already known is an error.
+	StartLive(ctx context.Context, l Live) error
+	// EndLive closes a live and, in the same transaction, opens its replay job.
+	// On a live already closed it changes nothing and returns nil.
+	EndLive(ctx context.Context, id string, e End) error
+	Live(ctx context.Context, id string) (Live, error)
+	// ListLives gives the newest first.
+	ListLives(ctx context.Context, q LiveQuery) ([]Live, error)
+}
+
+// A LiveQuery selects lives; zero fields do not restrict.
+type LiveQuery struct {
+	State  LiveState
+	Node   string
+	Limit  int       // 1 to 200, 0 means 50
+	Before time.Time // started before: the page after this one
+}

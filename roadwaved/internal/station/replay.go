@@ -1,0 +1,105 @@
+package station
+
+import (
+	"context"
+	"time"
+)
+
+// GeoNeutral is the geographic type of every replay (M10).
+const GeoNeutral = "Géo-neutre"
+
+// ReplayTitle is the title of the replay of a live (M10).
+func ReplayTitle(liveTitle string) string { return "[REPLAY] " + liveTitle }
+
+// A Replay is the published recording of a live (M10).
+type Replay struct {
+	ID          string // uuid v4
+	LiveID      string // unique: a live has at most one replay
+	Title       string
+	GeoType     string
+	PublishedAt time.Time
+	Duration    time.Duration
+	Key         string        // where its files are in the object store: "replay/<id>"
+	Loudness    float64       // LUFS, measured on the finished MP3
+	Removed     time.Duration // silence cut out
+}
+
+// Replays is the catalog of what can be listened to again.
+type Replays interface {
+	Replay(ctx context.Context, id string) (Replay, error)
+	ReplayOf(ctx context.Context, liveID string) (Replay, error)
+	// ListReplays gives the newest first.
+	ListReplays(ctx context.Context, q ReplayQuery) ([]Replay, error)
+}
+
+// A ReplayQuery selects replays; zero fields do not restrict.
+type ReplayQuery struct {
+	Limit  int       // 1 to 200, 0 means 50
+	Before time.Time // published before: the page after this one
+}
+
+// A JobState says how far the replay of a live is.
+type JobState string
+
+// The states of a job. Done, Empty and Parked need no worker any more.
+const (
+	JobPending JobState = "pending" // waits for a worker
+	JobRunning JobState = "running" // a worker holds it until its lease ends
+	JobDone    JobState = "done"    // the replay is published
+	JobEmpty   JobState = "empty"   // nothing was recorded, there is no replay
+	JobParked  JobState = "parked"  // failed too often: a human must look
+)
+
+// A Job makes one live's replay. Its identity is the live's.
+type Job struct {
+	LiveID   string
+	State    JobState
+	Attempts int
+	Worker   string    // who holds or last held it
+	Lease    time.Time // until when, while running
+	Step     string    // what the worker is doing
+	Progress float64   // 0 to 1
+	Error    string    // of the last failure
+	Updated  time.Time
+}
+
+// A Claim is the right to work on a job: the fence number grows with every
+// claim, so that a worker that lost its lease cannot publish.
+type Claim struct {
+	LiveID string
+	Fence  int64
+}
+
+// Jobs is the catalog of replays to be made.
+//
+// A method that takes a [Claim] returns [ErrFenced] when a newer claim exists or
+// the job is over.
+type Jobs interface {
+	// Job gives the job of a live, [ErrNotFound] while the live is on air.
+	Job(ctx context.Context, liveID string) (Job, error)
+	// ListJobs gives the oldest first; no state means every job.
+	ListJobs(ctx context.Context, states ...JobState) ([]Job, error)
+	// Claim takes a job that is pending, or running with a lease that ended
+	// before now. [ErrClaimed] means another worker holds it, [ErrJobOver] that
+	// there is nothing left to do.
+	Claim(ctx context.Context, liveID, worker string, now time.Time, lease time.Duration) (Claim, error)
+	// Renew extends the lease and reports progress.
+	Renew(ctx context.Context, c Claim, until time.Time, step string, progress float64) error
+	// Publish inserts the replay and ends the job, in one transaction.
+	Publish(ctx context.Context, c Claim, r Replay) error
+	// Release gives the job back: JobPending to be tried again, JobParked or
+	// JobEmpty to be left. The reason is kept.
+	Release(ctx context.Context, c Claim, state JobState, reason string) error
+	// Reopen makes a parked job pending again, with its attempts forgotten.
+	Reopen(ctx context.Context, liveID string) error
+}
+
+// Catalog is what a database offers.
+type Catalog interface {
+	Lives
+	Replays
+	Jobs
+	// Ping tells whether the database answers.
+	Ping(ctx context.Context) error
+	Close() error
+}
