@@ -15,6 +15,21 @@ var (
 	ErrFenced   = errors.New("the claim on this job was lost to another worker")
 )
 
+// MaxPage is the most a list query gives at once, and defaultPage what it gives
+// when it does not say.
+const (
+	MaxPage     = 200
+	defaultPage = 50
+)
+
+// PageSize is the number of rows that a query's Limit stands for.
+func PageSize(limit int) int {
+	if limit <= 0 {
+		return defaultPage
+	}
+	return min(limit, MaxPage)
+}
+
 // A Queue delivers jobs to workers at least once. It may lose everything: the
 // catalog remembers and the [Reconciler] enqueues again.
 type Queue interface {
@@ -22,8 +37,10 @@ type Queue interface {
 	// worked on is not enqueued twice; that is no error.
 	Enqueue(ctx context.Context, liveID string) error
 	// Work gives jobs to handle, at most n at a time, until ctx ends; it
-	// then waits for the handlers. An error of handle means: deliver it again
-	// later, with growing delays.
+	// cancels the handlers, waits for them and returns nil. An error or a panic
+	// of handle means: deliver it again later, with growing delays; when ctx
+	// has ended, as soon as there is a worker. The queue away is no reason to
+	// return, nor to cancel a handler.
 	Work(ctx context.Context, n int, handle func(ctx context.Context, liveID string) error) error
 }
 

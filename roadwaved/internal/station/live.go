@@ -33,12 +33,23 @@ const (
 	EndCrash    EndReason = "crash"    // found on air by a process that did not start it
 )
 
+// State is what a live becomes when it ends for this reason.
+func (r EndReason) State() LiveState {
+	if r == EndCrash || r == EndFailed {
+		return Lost
+	}
+	return Ended
+}
+
 // A Live is one broadcast (M19).
+//
+// A catalog keeps every time in UTC to the microsecond, and every string and
+// the order of the tags as they were given.
 type Live struct {
 	ID                string // uuid v4
 	CreatorID         string
 	Title             string
-	StartedAt         time.Time // UTC
+	StartedAt         time.Time
 	ZoneGeo           string
 	Tags              []string
 	ClassificationAge string // one of [AgeClasses]
@@ -67,10 +78,11 @@ func (l Live) Message() string {
 	return ""
 }
 
-// An End closes a live.
+// An End closes a live. [Station.Close] fills in what is left zero; a catalog
+// takes it as it is.
 type End struct {
-	At     time.Time
-	State  LiveState // Ended or Lost
+	At     time.Time // zero means now
+	State  LiveState // Ended or Lost; empty means what the reason implies
 	Reason EndReason
 	Stats  LiveStats
 }
@@ -81,11 +93,11 @@ type End struct {
 type Lives interface {
 	// StartLive records a live that goes on air; an id already known is an error.
 	StartLive(ctx context.Context, l Live) error
-	// EndLive closes a live and, in the same transaction, opens its replay job.
-	// On a live already closed it changes nothing and returns nil.
+	// EndLive closes a live and, in the same transaction, opens its replay job,
+	// pending. On a live already closed it changes nothing and returns nil.
 	EndLive(ctx context.Context, id string, e End) error
 	Live(ctx context.Context, id string) (Live, error)
-	// ListLives gives the newest first.
+	// ListLives gives the newest first: by start, then by id.
 	ListLives(ctx context.Context, q LiveQuery) ([]Live, error)
 }
 
@@ -95,4 +107,7 @@ type LiveQuery struct {
 	Node   string
 	Limit  int       // 1 to 200, 0 means 50
 	Before time.Time // started before: the page after this one
+	// BeforeID splits the lives that started at Before itself: those with a
+	// smaller id are given too. Empty gives none of them.
+	BeforeID string
 }

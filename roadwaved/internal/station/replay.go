@@ -28,7 +28,7 @@ type Replay struct {
 type Replays interface {
 	Replay(ctx context.Context, id string) (Replay, error)
 	ReplayOf(ctx context.Context, liveID string) (Replay, error)
-	// ListReplays gives the newest first.
+	// ListReplays gives the newest first: by publication, then by id.
 	ListReplays(ctx context.Context, q ReplayQuery) ([]Replay, error)
 }
 
@@ -36,6 +36,9 @@ type Replays interface {
 type ReplayQuery struct {
 	Limit  int       // 1 to 200, 0 means 50
 	Before time.Time // published before: the page after this one
+	// BeforeID splits the replays that were published at Before itself: those
+	// with a smaller id are given too. Empty gives none of them.
+	BeforeID string
 }
 
 // A JobState says how far the replay of a live is.
@@ -54,7 +57,7 @@ const (
 type Job struct {
 	LiveID   string
 	State    JobState
-	Attempts int
+	Attempts int       // claims so far, but for those given back without a reason
 	Worker   string    // who holds or last held it
 	Lease    time.Time // until when, while running
 	Step     string    // what the worker is doing
@@ -72,25 +75,32 @@ type Claim struct {
 
 // Jobs is the catalog of replays to be made.
 //
-// A method that takes a [Claim] returns [ErrFenced] when a newer claim exists or
-// the job is over.
+// A method that takes a [Claim] returns [ErrFenced] when a newer claim exists,
+// when the claim was released, or when the job is over. A lease that ended does
+// not fence by itself: until somebody else claims, the work is still good.
 type Jobs interface {
 	// Job gives the job of a live, [ErrNotFound] while the live is on air.
 	Job(ctx context.Context, liveID string) (Job, error)
-	// ListJobs gives the oldest first; no state means every job.
+	// ListJobs gives the oldest first: by the end of the live, then by id. No
+	// state means every job.
 	ListJobs(ctx context.Context, states ...JobState) ([]Job, error)
 	// Claim takes a job that is pending, or running with a lease that ended
-	// before now. [ErrClaimed] means another worker holds it, [ErrJobOver] that
-	// there is nothing left to do.
+	// before now, and counts an attempt. [ErrClaimed] means a worker (this one,
+	// perhaps) holds it, [ErrJobOver] that there is nothing left to do.
 	Claim(ctx context.Context, liveID, worker string, now time.Time, lease time.Duration) (Claim, error)
 	// Renew extends the lease and reports progress.
 	Renew(ctx context.Context, c Claim, until time.Time, step string, progress float64) error
-	// Publish inserts the replay and ends the job, in one transaction.
+	// Publish inserts the replay and ends the job, in one transaction. A replay
+	// that is not of the claimed live is an error.
 	Publish(ctx context.Context, c Claim, r Replay) error
 	// Release gives the job back: JobPending to be tried again, JobParked or
-	// JobEmpty to be left. The reason is kept.
+	// JobEmpty to be left; any other state is an error. The reason is kept.
+	// JobPending without a reason means interrupted, not failed (a daemon that
+	// stops): the claim no longer counts as an attempt.
 	Release(ctx context.Context, c Claim, state JobState, reason string) error
-	// Reopen makes a parked job pending again, with its attempts forgotten.
+	// Reopen makes a parked job pending again, with its attempts forgotten. It
+	// leaves a job that is pending or running as it is; on one that is done or
+	// empty it returns [ErrJobOver].
 	Reopen(ctx context.Context, liveID string) error
 }
 

@@ -1,0 +1,77 @@
+package station
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Run renews the slots of the lives on air here and writes the ends that the
+// catalog did not take at once, until ctx ends; then it returns nil. Lives go on
+// without it for one lease.
+func (s *Station) Run(ctx context.Context) error {
+	tick := time.NewTicker(s.cfg.Lease / 3)
+	defer tick.Stop()
+	for {
+		s.renew(ctx)
+		s.retryEnds(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (s *Station) renew(ctx context.Context) {
+	ids, _ := s.split()
+	if len(ids) == 0 {
+		return
+	}
+	rctx, cancel := context.WithTimeout(ctx, boardPatience)
+	defer cancel()
+	if err := s.cfg.Board.Renew(rctx, s.cfg.Lease, ids...); err != nil && ctx.Err() == nil {
+		s.cfg.Logger.Warn("the board does not answer: lives go on, slots are renewed when it is back", "lives", len(ids), "err", err)
+	}
+	// A live that ended meanwhile may have got its slot back from Renew.
+	for _, id := range ids {
+		if !s.holds(id) {
+			s.releaseSlot(ctx, id)
+		}
+	}
+}
+
+func (s *Station) retryEnds(ctx context.Context) {
+	_, ends := s.split()
+	for id, e := range ends {
+		if ctx.Err() != nil {
+			return
+		}
+		if err := s.writeEnd(ctx, id, e); err != nil && !errors.Is(err, ErrNotFound) {
+			s.cfg.Logger.Warn("live over but not yet in the catalog, trying again", "live_id", id, "err", err)
+		}
+	}
+}
+
+// split gives the lives on air here, and those over that the catalog does not
+// know to be over.
+func (s *Station) split() (onAir []string, ends map[string]End) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ends = make(map[string]End)
+	for id, b := range s.here {
+		if b.end != nil {
+			ends[id] = *b.end
+		} else if b.admitted {
+			onAir = append(onAir, id)
+		}
+	}
+	return onAir, ends
+}
+
+func (s *Station) holds(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.here[id]
+	return ok
+}
