@@ -1,0 +1,387 @@
+package media_test
+
+import (
+	"flag"
+	"io"
+	"math/rand/v2"
+	"sort"
+	"testing"
+	"time"
+
+	"github.com/roadwave/roadwave/media"
+)
+
+var errEOF = io.EOF
+
+// A network carries packets of 20 ms from a creator to a Jitter in simulated
+// time and records what comes out and when.
+type network struct {
+	seed                  uint64
+	loss, reorder, double float64
+	jitter                time.Duration
+	ppm                   float64 // how much slower than ours the creator's clock is
+	outages               [][2]time.Duration
+	retransmit            time.Duration // 0: lost is lost
+	ssrc                  uint32
+	firstSeq              uint16
+	firstTS               uint32
+	// pause stops the capture; the timestamps stand still meanwhile.
+	pause [2]time.Duration
+	// leap adds to the timestamps from a packet on.
+	leapAt int
+	leap   uint32
+	// restart gives the stream new numbers from a packet on.
+	restartAt int
+	restart   func(p *media.RTP)
+	// payload of packet i.
+	payload func(i int) []byte
+}
+
+type delivery struct {
+	at time.Duration
+	p  media.RTP
+}
+
+func (n network) deliveries(length time.Duration) []delivery {
+	rng := rand.New(rand.NewPCG(n.seed, 1))
+	var out []delivery
+	sent := time.Duration(0)
+	for i := 0; sent < length; i++ {
+		p := media.RTP{SSRC: n.ssrc, Sequence: n.firstSeq + uint16(i), Timestamp: n.firstTS + uint32(i)*960, Payload: []byte{0xf8, byte(i), byte(i >> 8)}}
+		if n.payload != nil {
+			p.Payload = n.payload(i)
+		}
+		if n.leapAt > 0 && i >= n.leapAt {
+			p.Timestamp += n.leap
+		}
+		if n.restart != nil && i >= n.restartAt {
+			n.restart(&p)
+		}
+		sent += time.Duration(20e6 * (1 + n.ppm/1e6))
+		if n.pause[1] > 0 && sent > n.pause[0] && sent < n.pause[1] {
+			sent = n.pause[1]
+		}
+		at := sent + 30*time.Millisecond + time.Duration(rng.Float64()*float64(n.jitter))
+		if rng.Float64() < n.reorder {
+			at += 25 * time.Millisecond
+		}
+		lost := rng.Float64() < n.loss
+		for _, o := range n.outages {
+			lost = lost || sent >= o[0] && sent < o[1]
+		}
+		if lost {
+			if n.retransmit == 0 {
+				continue
+			}
+			at += n.retransmit
+		}
+		out = append(out, delivery{at, p})
+		if rng.Float64() < n.double {
+			out = append(out, delivery{at + 5*time.Millisecond, p})
+		}
+	}
+	sort.SliceStable(out, func(i, j int) bool { return out[i].at < out[j].at })
+	return out
+}
+
+type result struct {
+	packets []media.Packet
+	latest  []time.Duration // how long after its end each packet came out
+	stats   media.JitterStats
+}
+
+// run gives deliveries to a Jitter and pops whatever is due, as a session does.
+func run(t *testing.T, cfg media.JitterConfig, in []delivery) result {
+	t.Helper()
+	j := media.NewJitter(cfg)
+	epoch := time.Unix(1_700_000_000, 0)
+	var r result
+	pop := func(now time.Time) {
+		for {
+			p, ok := j.Pop(now)
+			if !ok {
+				break
+			}
+			r.packets = append(r.packets, p)
+			r.latest = append(r.latest, now.Sub(epoch)-media.Duration(p.End()))
+		}
+		if wake, ok := j.Wake(); ok && !wake.After(now) {
+			t.Fatalf("Wake says %v, it is %v already, and Pop has nothing", wake.Sub(epoch), now.Sub(epoch))
+		}
+	}
+	for _, d := range in {
+		now := epoch.Add(d.at)
+		for {
+			wake, ok := j.Wake()
+			if !ok || !wake.Before(now) {
+				break
+			}
+			pop(wake)
+		}
+		j.Push(now, d.p)
+		pop(now)
+	}
+	j.Flush()
+	pop(epoch.Add(in[len(in)-1].at))
+	r.stats = j.Stats()
+	checkTimeline(t, r.packets)
+	return r
+}
+
+func (r result) end() time.Duration {
+	return media.Duration(r.packets[len(r.packets)-1].End())
+}
+
+func (r result) lost() (n int) {
+	for _, p := range r.packets {
+		if p.Lost {
+			n++
+		}
+	}
+	return n
+}
+
+// edge is how late the packets of the last five seconds came out, at worst.
+func (r result) edge() (worst time.Duration) {
+	for _, d := range r.latest[max(0, len(r.latest)-250):] {
+		worst = max(worst, d)
+	}
+	return worst
+}
+
+func near(t *testing.T, what string, got, want, tolerance time.Duration) {
+	t.Helper()
+	if d := got - want; d < -tolerance || d > tolerance {
+		t.Errorf("%s is %v, want %v ± %v", what, got, want, tolerance)
+	}
+}
+
+func TestJitterNetworks(t *testing.T) {
+	const length = 60 * time.Second
+	second := time.Second
+	for name, tt := range map[string]struct {
+		network
+		filled    time.Duration // of audio that must be marked lost
+		tolerance time.Duration
+		lateEdge  time.Duration // how much later than on a clean link the end may be
+		rebased   int64
+	}{
+		"clean":            {},
+		"wrap":             {network: network{firstSeq: 65500, firstTS: 1<<32 - 48000}},
+		"loss":             {network: network{loss: .05}, filled: 3 * second, tolerance: second, lateEdge: 300 * time.Millisecond},
+		"loss, sent again": {network: network{loss: .05, retransmit: 60 * time.Millisecond}, tolerance: 100 * time.Millisecond, lateEdge: 300 * time.Millisecond},
+		"jitter":           {network: network{jitter: 60 * time.Millisecond}, tolerance: 40 * time.Millisecond, lateEdge: 300 * time.Millisecond},
+		"reordered":        {network: network{reorder: .05, double: .05}, lateEdge: 300 * time.Millisecond},
+		"everything": {
+			network: network{loss: .05, reorder: .05, double: .05, jitter: 60 * time.Millisecond, outages: [][2]time.Duration{{10 * second, 13 * second}, {30 * second, 38 * second}}},
+			filled:  13500 * time.Millisecond, tolerance: 1500 * time.Millisecond, lateEdge: 300 * time.Millisecond,
+		},
+		"outages":   {network: network{outages: [][2]time.Duration{{10 * second, 13 * second}, {30 * second, 38 * second}}}, filled: 11 * second, tolerance: 40 * time.Millisecond, lateEdge: 300 * time.Millisecond},
+		"suspended": {network: network{pause: [2]time.Duration{20 * second, 28 * second}}, filled: 8 * second, tolerance: 40 * time.Millisecond, lateEdge: 300 * time.Millisecond, rebased: 1},
+		"suspended on a bad link": {
+			network: network{loss: .05, jitter: 60 * time.Millisecond, pause: [2]time.Duration{20 * second, 28 * second}},
+			filled:  10800 * time.Millisecond, tolerance: 1500 * time.Millisecond, lateEdge: 300 * time.Millisecond, rebased: 1,
+		},
+		"leap into future":   {network: network{leapAt: 1000, leap: 48000 * 3600}, rebased: 1, tolerance: 10 * time.Millisecond},
+		"leap into the past": {network: network{leapAt: 1000, leap: 1<<32 - 48000*3600}, rebased: 1, filled: 60 * time.Millisecond, tolerance: 60 * time.Millisecond, lateEdge: 300 * time.Millisecond},
+		"new stream": {network: network{restartAt: 1000, restart: func(p *media.RTP) {
+			p.SSRC, p.Sequence, p.Timestamp = 99, p.Sequence-40000, p.Timestamp*1+123456789
+		}}, rebased: 1, tolerance: 10 * time.Millisecond},
+		"same stream, new numbers": {network: network{restartAt: 1000, restart: func(p *media.RTP) {
+			p.Sequence, p.Timestamp = p.Sequence-20000, p.Timestamp+987654321
+		}}, rebased: 1, tolerance: 30 * time.Millisecond, filled: 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tt.seed = 7
+			r := run(t, media.JitterConfig{}, tt.deliveries(length))
+			near(t, "duration", r.end(), length, 40*time.Millisecond)
+			near(t, "time marked lost", r.stats.Filled, tt.filled, tt.tolerance)
+			near(t, "live edge", r.edge(), 30*time.Millisecond, tt.lateEdge+5*time.Millisecond)
+			if r.stats.Rebased != tt.rebased {
+				t.Errorf("rebased %d times, want %d", r.stats.Rebased, tt.rebased)
+			}
+			t.Logf("%+v, edge %v", r.stats, r.edge())
+		})
+	}
+}
+
+var long = flag.Bool("long", false, "simulate the clock drift of six hours instead of one")
+
+func TestJitterClockDrift(t *testing.T) {
+	length := time.Hour
+	if *long {
+		length = 6 * time.Hour
+	}
+	for _, ppm := range []float64{-200, 200} {
+		r := run(t, media.JitterConfig{}, network{seed: 3, ppm: ppm, jitter: 30 * time.Millisecond, loss: .05}.deliveries(length))
+		creator := time.Duration(float64(length) / (1 + ppm/1e6))
+		near(t, "duration", r.end(), creator, 50*time.Millisecond)
+		near(t, "time marked lost", r.stats.Filled, creator/20, creator/200)
+		if r.stats.Rebased != 0 {
+			t.Errorf("rebased %d times", r.stats.Rebased)
+		}
+	}
+}
+
+func TestJitterDTX(t *testing.T) {
+	// The sender says nothing for 400 ms, then one packet, in sequence: its
+	// timestamps tell the truth, so the silence is known as soon as it speaks.
+	var in []delivery
+	ts, seq := uint32(5000), uint16(9)
+	for i := range 100 {
+		in = append(in, delivery{media.Duration(int64(ts)), media.RTP{Sequence: seq, Timestamp: ts, Payload: []byte{0xfc, 1}}})
+		seq++
+		ts += 960
+		if i%10 == 9 {
+			ts += 960 * 20
+		}
+	}
+	r := run(t, media.JitterConfig{}, in)
+	near(t, "duration", r.end(), 2*time.Second+9*400*time.Millisecond, 0)
+	near(t, "silence", r.stats.Filled, 9*400*time.Millisecond, 0)
+	if r.stats.Lost != 0 || r.stats.Late != 0 || r.stats.Rebased != 0 {
+		t.Errorf("%+v", r.stats)
+	}
+	if lost := r.packets[10]; !lost.Lost || len(lost.Data) != 1 || lost.TOC().Channels() != 2 {
+		t.Errorf("filler is %+v, want one in the mode of the stream", lost)
+	}
+}
+
+func TestJitterBurstAfterStall(t *testing.T) {
+	// The network holds everything back for a second and lets it go at once:
+	// what is too late is lost, the clock is not moved, the edge comes back.
+	in := network{seed: 5}.deliveries(20 * time.Second)
+	for i := range in {
+		if in[i].at > 10*time.Second && in[i].at < 11*time.Second {
+			in[i].at = 11 * time.Second
+		}
+	}
+	r := run(t, media.JitterConfig{}, in)
+	near(t, "duration", r.end(), 20*time.Second, 40*time.Millisecond)
+	near(t, "edge", r.edge(), 30*time.Millisecond, 5*time.Millisecond)
+	if r.stats.Rebased != 0 || r.stats.Late < 30 || r.stats.Late > 50 {
+		t.Errorf("%+v", r.stats)
+	}
+}
+
+func TestJitterOddDurationsAndHoles(t *testing.T) {
+	// Frames of every length; every tenth packet is lost.
+	var in []delivery
+	ts := uint32(0)
+	for i := range 500 {
+		toc := byte(i%32) << 3
+		payload := []byte{toc, 1, 2}
+		d, err := media.PacketDuration(payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i%10 != 5 {
+			in = append(in, delivery{media.Duration(int64(ts) + int64(d)), media.RTP{Sequence: uint16(i), Timestamp: ts, Payload: payload}})
+		}
+		ts += uint32(d)
+	}
+	r := run(t, media.JitterConfig{}, in)
+	near(t, "duration", r.end(), media.Duration(int64(ts)), 0)
+	if r.stats.Lost != 50 {
+		t.Errorf("%+v", r.stats)
+	}
+}
+
+func TestJitterTimestampsOffTheGrid(t *testing.T) {
+	// Timestamps that wander by less than a frame do not add up.
+	var in []delivery
+	for i := range 3000 {
+		in = append(in, delivery{time.Duration(i) * 20 * time.Millisecond, media.RTP{Sequence: uint16(i), Timestamp: uint32(i)*960 + uint32(i*37%100), Payload: []byte{0xf8, 1}}})
+	}
+	r := run(t, media.JitterConfig{}, in)
+	near(t, "duration", r.end(), time.Minute, 5*time.Millisecond)
+}
+
+func TestJitterTwoStreamsAtOnce(t *testing.T) {
+	a := network{ssrc: 1}.deliveries(5 * time.Second)
+	b := network{ssrc: 2, firstTS: 77777, firstSeq: 500}.deliveries(5 * time.Second)
+	var in []delivery
+	for i := range a {
+		in = append(in, a[i], b[i])
+	}
+	r := run(t, media.JitterConfig{}, in)
+	near(t, "duration", r.end(), 5*time.Second, 40*time.Millisecond)
+	if r.stats.Rebased != 1 || r.stats.Stray < 200 {
+		t.Errorf("%+v", r.stats)
+	}
+}
+
+func TestJitterFlood(t *testing.T) {
+	// Numbers far apart, all at once: what is held stays bounded.
+	j := media.NewJitter(media.JitterConfig{})
+	now := time.Unix(1, 0)
+	out := 0
+	for i := range 20000 {
+		j.Push(now, media.RTP{Sequence: uint16(i * 2), Timestamp: uint32(i) * 240, Payload: []byte{0xe0, 1}})
+		for {
+			if _, ok := j.Pop(now); !ok {
+				break
+			}
+			out++
+		}
+	}
+	if out < 20000-600 {
+		t.Errorf("%d came out of 20000", out)
+	}
+}
+
+func FuzzJitter(f *testing.F) {
+	f.Add([]byte{1, 0, 0, 0, 3, 20, 1, 0, 0, 1, 3, 20, 1, 0, 0, 3, 3, 20})
+	f.Add([]byte{1, 255, 255, 0, 3, 20, 1, 0, 0, 1, 100, 255, 2, 0, 0, 3, 3, 0})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		j := media.NewJitter(media.JitterConfig{})
+		now := time.Unix(1, 0)
+		var out []media.Packet
+		seq, ts := uint16(0), uint32(0)
+		for len(data) >= 6 && len(out) < 1e5 {
+			// ssrc, sequence step, timestamp step (in 2.5 ms or wild), payload, delay
+			seq += uint16(int8(data[1]))
+			if data[2] >= 200 {
+				ts += uint32(data[2]) << 24
+			}
+			ts += uint32(int32(int8(data[3])) * 120)
+			j.Push(now, media.RTP{SSRC: uint32(data[0] & 3), Sequence: seq, Timestamp: ts, Payload: data[4:6]})
+			now = now.Add(time.Duration(data[5]) * time.Millisecond)
+			data = data[6:]
+			for {
+				p, ok := j.Pop(now)
+				if !ok {
+					break
+				}
+				out = append(out, p)
+			}
+			if wake, ok := j.Wake(); ok && !wake.After(now) {
+				t.Fatal("Wake is past and Pop has nothing")
+			}
+		}
+		j.Flush()
+		for {
+			p, ok := j.Pop(now)
+			if !ok {
+				break
+			}
+			out = append(out, p)
+		}
+		checkTimeline(t, out)
+	})
+}
+
+func BenchmarkJitter(b *testing.B) {
+	j := media.NewJitter(media.JitterConfig{})
+	now := time.Unix(1, 0)
+	payload := []byte{0xf8, 1, 2, 3}
+	b.ReportAllocs()
+	for i := range b.N {
+		now = now.Add(20 * time.Millisecond)
+		j.Push(now, media.RTP{Sequence: uint16(i), Timestamp: uint32(i) * 960, Payload: payload})
+		if _, ok := j.Pop(now); !ok {
+			b.Fatal("nothing")
+		}
+		j.Wake()
+	}
+}
