@@ -1,0 +1,233 @@
+package api_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/roadwave/roadwave/roadwaved/internal/api"
+)
+
+func TestLivesOnAirByDefault(t *testing.T) {
+	a := newAPI(t, nil)
+	for query, want := range map[string][]string{
+		"":                                       {onAirID},
+		"?state=all":                             {onAirID, endedID, lostID},
+		"?state=ended":                           {endedID},
+		"?state=lost":                            {lostID},
+		"?state=all&limit=1":                     {onAirID},
+		"?before=2026-05-01T11:30:00Z":           {},
+		"?state=all&before=2026-05-01T11:30:00Z": {endedID, lostID},
+	} {
+		w := do(a, "GET", "/v1/lives"+query)
+		var got api.LiveList
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != 200 {
+			t.Fatalf("%s: %d %s: %v", query, w.Code, w.Body, err)
+		}
+		ids := []string{}
+		for _, l := range got.Lives {
+			ids = append(ids, l.LiveID)
+		}
+		if fmt.Sprint(ids) != fmt.Sprint(want) {
+			t.Errorf("%s: got %v, want %v", query, ids, want)
+		}
+		if (got.NextBefore != nil) != (query == "?state=all&limit=1") {
+			t.Errorf("%s: next_before %v", query, got.NextBefore)
+		}
+	}
+}
+
+func TestLiveFields(t *testing.T) {
+	a := newAPI(t, func(c *api.Config) { c.PublicURL = "https://radio.example/fm/" })
+	for _, tt := range []struct{ id, want string }{
+		{onAirID, `{"live_id":"11111111-1111-4111-8111-111111111111","creator_id":"elise","title":"En direct",
+			"started_at":"2026-05-01T11:59:00Z","zone_geo":"Drôme","tags":["route","nuit"],"classification_age":"tout_public",
+			"state":"on_air","message":"",
+			"hls_url":"https://radio.example/fm/live/11111111-1111-4111-8111-111111111111/index.m3u8",
+			"opus_url":"https://radio.example/fm/live/11111111-1111-4111-8111-111111111111/opus.m3u8"}`},
+		{endedID, `{"live_id":"22222222-2222-4222-8222-222222222222","creator_id":"elise","title":"La nationale 7",
+			"started_at":"2026-05-01T11:00:00Z","zone_geo":"Drôme","tags":["route","nuit"],"classification_age":"tout_public",
+			"state":"ended","message":"Le live est terminé","ended_at":"2026-05-01T11:59:00Z","duration_seconds":3540,
+			"replay":{"state":"done","step":"","progress":1,"replay_id":"99999999-9999-4999-8999-999999999999"}}`},
+		{lostID, `{"live_id":"33333333-3333-4333-8333-333333333333","creator_id":"elise","title":"Coupé",
+			"started_at":"2026-05-01T10:00:00Z","zone_geo":"Drôme","tags":[],"classification_age":"tout_public",
+			"state":"lost","message":"Le live est terminé suite à un problème technique","ended_at":"2026-05-01T11:00:00Z",
+			"replay":{"state":"running","step":"master","progress":0.4}}`},
+	} {
+		sameJSON(t, do(a, "GET", "/v1/lives/"+tt.id).Body.String(), tt.want)
+	}
+	sameJSON(t, do(a, "GET", "/v1/replays/"+replayID).Body.String(), `{"replay_id":"99999999-9999-4999-8999-999999999999",
+		"live_id":"22222222-2222-4222-8222-222222222222","title":"[REPLAY] La nationale 7","geo_type":"Géo-neutre",
+		"published_at":"2026-05-01T12:00:00Z","duration_seconds":3480,
+		"hls_url":"https://radio.example/fm/replay/99999999-9999-4999-8999-999999999999/index.m3u8",
+		"mp3_url":"https://radio.example/fm/replay/99999999-9999-4999-8999-999999999999/audio.mp3",
+		"loudness_lufs":-14.1,"silence_removed_seconds":60}`)
+}
+
+func sameJSON(t *testing.T, got, want string) {
+	t.Helper()
+	var g, w any
+	if err := json.Unmarshal([]byte(got), &g); err != nil {
+		t.Fatalf("%v: %s", err, got)
+	}
+	if err := json.Unmarshal([]byte(want), &w); err != nil {
+		t.Fatal(err)
+	}
+	gb, _ := json.Marshal(g)
+	wb, _ := json.Marshal(w)
+	if string(gb) != string(wb) {
+		t.Errorf("got  %s\nwant %s", gb, wb)
+	}
+}
+
+func TestOrigin(t *testing.T) {
+	forwarded := []string{"X-Forwarded-Proto", "https", "X-Forwarded-Host", "radio.example"}
+	for name, tt := range map[string]struct {
+		config       api.Config
+		header       []string
+		prefix, keep string
+	}{
+		"from the request":       {api.Config{}, nil, "http://example.com/live/", "private, no-store"},
+		"proxy not trusted":      {api.Config{}, forwarded, "http://example.com/live/", "private, no-store"},
+		"proxy trusted":          {api.Config{TrustProxy: true}, forwarded, "https://radio.example/live/", "private, no-store"},
+		"proxy sends nonsense":   {api.Config{TrustProxy: true}, []string{"X-Forwarded-Proto", "gopher", "X-Forwarded-Host", "a.example, b.example"}, "http://example.com/live/", "private, no-store"},
+		"public URL before both": {api.Config{TrustProxy: true, PublicURL: "http://cdn.example"}, forwarded, "http://cdn.example/live/", "public, max-age=1"},
+	} {
+		a := newAPI(t, func(c *api.Config) { c.TrustProxy, c.PublicURL = tt.config.TrustProxy, tt.config.PublicURL })
+		w := do(a, "GET", "/v1/lives/"+onAirID, tt.header...)
+		var l api.Live
+		if err := json.Unmarshal(w.Body.Bytes(), &l); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(l.HLSURL, tt.prefix) || w.Header().Get("Cache-Control") != tt.keep {
+			t.Errorf("%s: %s, %s", name, l.HLSURL, w.Header().Get("Cache-Control"))
+		}
+	}
+}
+
+func TestBadConfig(t *testing.T) {
+	c := newCatalog()
+	if _, err := api.New(api.Config{Lives: c}); err == nil {
+		t.Error("no Replays: want an error")
+	}
+	for _, u := range []string{"radio.example", "ftp://radio.example", "http://", "http://a/?x=1", "http://a/#x", "http://me@a/", "http://a b/"} {
+		if _, err := api.New(api.Config{Lives: c, Replays: c, PublicURL: u}); err == nil {
+			t.Errorf("public URL %q: want an error", u)
+		}
+	}
+}
+
+func TestProblems(t *testing.T) {
+	a := newAPI(t, nil)
+	for _, tt := range []struct {
+		method, path string
+		status       int
+		code         string
+	}{
+		{"GET", "/nowhere", 404, "not_found"},
+		{"GET", "/v1", 404, "not_found"},
+		{"GET", "/listen", 404, "not_found"},
+		{"POST", "/v1/lives", 405, "method_not_allowed"},
+		{"DELETE", "/v1/replays/" + replayID, 405, "method_not_allowed"},
+		{"POST", "/studio", 405, "method_not_allowed"},
+		{"GET", "/v1/lives/none", 404, "live_not_found"},
+		{"GET", "/v1/lives/none/events", 404, "live_not_found"},
+		{"GET", "/whip/none/events", 404, "live_not_found"},
+		{"GET", "/v1/replays/none", 404, "replay_not_found"},
+		{"GET", "/v1/lives/" + strings.Repeat("x", 65), 422, "invalid_request"},
+		{"GET", "/v1/lives?limit=0", 422, "invalid_request"},
+		{"GET", "/v1/lives?limit=201", 422, "invalid_request"},
+		{"GET", "/v1/lives?limit=many", 422, "invalid_request"},
+		{"GET", "/v1/lives?state=dead", 422, "invalid_request"},
+		{"GET", "/v1/lives?before=yesterday", 422, "invalid_request"},
+		{"GET", "/v1/lives/" + brokenID, 500, "internal_error"},
+		{"GET", "/v1/lives/" + brokenID + "/events", 500, "internal_error"},
+	} {
+		w := do(a, tt.method, tt.path)
+		var p api.Problem
+		if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil {
+			t.Errorf("%s %s: %v: %s", tt.method, tt.path, err, w.Body)
+			continue
+		}
+		if w.Code != tt.status || p.Status != tt.status || p.Code != tt.code || p.Title != http.StatusText(tt.status) || p.Detail == "" {
+			t.Errorf("%s %s: %d %+v", tt.method, tt.path, w.Code, p)
+		}
+		if ct := w.Header().Get("Content-Type"); ct != "application/problem+json" {
+			t.Errorf("%s %s: Content-Type %q", tt.method, tt.path, ct)
+		}
+		if (tt.status == 405) != (w.Header().Get("Allow") != "") {
+			t.Errorf("%s %s: Allow %q", tt.method, tt.path, w.Header().Get("Allow"))
+		}
+		if tt.status == 422 && (len(p.Errors) == 0 || p.Errors[0].Location == "") {
+			t.Errorf("%s %s: no flaw named: %s", tt.method, tt.path, w.Body)
+		}
+		if strings.Contains(w.Body.String(), "secret") {
+			t.Errorf("%s %s tells what is inside: %s", tt.method, tt.path, w.Body)
+		}
+	}
+}
+
+func TestMounts(t *testing.T) {
+	a := newAPI(t, nil)
+	for path, want := range map[string]string{
+		"/whip": "whip", "/whip/" + onAirID: "whip",
+		"/live/" + onAirID + "/index.m3u8": "media", "/replay/" + replayID + "/audio.mp3": "media",
+		"/": "pages", "/studio": "pages", "/listen/" + onAirID: "pages", "/assets/a.css": "pages",
+	} {
+		w := do(a, "GET", path)
+		if w.Body.String() != want || w.Header().Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: %s %v", path, w.Body, w.Header())
+		}
+	}
+	bare := newAPI(t, func(c *api.Config) { c.WHIP, c.Media, c.Pages = nil, nil, nil })
+	for _, path := range []string{"/whip", "/live/x/index.m3u8", "/"} {
+		if w := do(bare, "GET", path); w.Code != 404 {
+			t.Errorf("%s without a handler: %d", path, w.Code)
+		}
+	}
+}
+
+func TestBodyIsBounded(t *testing.T) {
+	var got error
+	a := newAPI(t, func(c *api.Config) {
+		c.WHIP = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			_, got = r.Body.Read(make([]byte, 2<<20))
+			for got == nil {
+				_, got = r.Body.Read(make([]byte, 1<<20))
+			}
+		})
+	})
+	r := httptest.NewRequest("POST", "/whip", strings.NewReader(strings.Repeat("v=0\n", 1<<19)))
+	a.ServeHTTP(httptest.NewRecorder(), r)
+	var tooLong *http.MaxBytesError
+	if !errors.As(got, &tooLong) {
+		t.Fatalf("a body of 2 MiB was read: %v", got)
+	}
+}
+
+func TestAdmin(t *testing.T) {
+	var failing error
+	h := api.NewAdmin(
+		api.Check{Name: "catalog", Ping: func(context.Context) error { return nil }},
+		api.Check{Name: "board", Ping: func(context.Context) error { return failing }})
+	if w := do(h, "GET", "/healthz"); w.Code != 200 {
+		t.Errorf("healthz: %d", w.Code)
+	}
+	if w := do(h, "GET", "/readyz"); w.Code != 200 {
+		t.Errorf("readyz: %d %s", w.Code, w.Body)
+	}
+	failing = errors.New("no answer")
+	w := do(h, "GET", "/readyz")
+	if w.Code != 503 {
+		t.Errorf("readyz: %d", w.Code)
+	}
+	sameJSON(t, w.Body.String(), `{"status":"unavailable","catalog":"ok","board":"no answer"}`)
+	if w := do(h, "GET", "/debug/pprof/"); w.Code != 200 {
+		t.Errorf("pprof: %d", w.Code)
+	}
+}

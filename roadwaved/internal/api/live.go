@@ -1,0 +1,156 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/roadwave/roadwave/roadwaved/internal/station"
+)
+
+// Live is a live as the world sees it.
+type Live struct {
+	LiveID            string    `json:"live_id" format:"uuid"`
+	CreatorID         string    `json:"creator_id"`
+	Title             string    `json:"title" example:"La nationale 7 en direct"`
+	StartedAt         time.Time `json:"started_at" doc:"UTC."`
+	ZoneGeo           string    `json:"zone_geo" doc:"Where it is about; may be empty." example:"Drôme"`
+	Tags              []string  `json:"tags" nullable:"false"`
+	ClassificationAge string    `json:"classification_age" doc:"Who it is fit for."`
+	State             string    `json:"state" enum:"on_air,ended,lost" doc:"lost: our server died under it."`
+	Message           string    `json:"message" doc:"What to tell the listener when it is over, in French; empty while on air."`
+
+	HLSURL  string `json:"hls_url,omitempty" format:"uri" doc:"AAC ladder for every player; only while on air."`
+	OpusURL string `json:"opus_url,omitempty" format:"uri" doc:"Opus as the creator sent it; only while on air."`
+
+	EndedAt         *time.Time   `json:"ended_at,omitempty" doc:"UTC; once it is over."`
+	DurationSeconds float64      `json:"duration_seconds,omitempty" minimum:"0" doc:"Of the recording; once it is over."`
+	Replay          *ReplayState `json:"replay,omitempty" doc:"What becomes of it; once it is over, and only when one live is asked for."`
+}
+
+// ReplayState is how far the replay of a live is.
+type ReplayState struct {
+	State    string  `json:"state" enum:"pending,running,done,empty,parked" doc:"empty: nothing was recorded. parked: it failed too often, a human will look."`
+	Step     string  `json:"step" doc:"What is being done, while running."`
+	Progress float64 `json:"progress" minimum:"0" maximum:"1"`
+	ReplayID string  `json:"replay_id,omitempty" format:"uuid" doc:"Once it is done."`
+}
+
+func newLive(l station.Live, o origin) Live {
+	j := Live{
+		LiveID: l.ID, CreatorID: l.CreatorID, Title: l.Title, StartedAt: l.StartedAt.UTC(),
+		ZoneGeo: l.ZoneGeo, Tags: append([]string{}, l.Tags...), ClassificationAge: l.ClassificationAge,
+		State: string(l.State), Message: l.Message(),
+	}
+	if l.State == station.OnAir {
+		j.HLSURL = o.to("live", l.ID, "index.m3u8")
+		j.OpusURL = o.to("live", l.ID, "opus.m3u8")
+		return j
+	}
+	ended := l.EndedAt.UTC()
+	j.EndedAt = &ended
+	j.DurationSeconds = l.Stats.Duration.Seconds()
+	return j
+}
+
+// LiveList is one page of lives, the newest first.
+type LiveList struct {
+	Lives      []Live     `json:"lives" nullable:"false"`
+	NextBefore *time.Time `json:"next_before,omitempty" doc:"Pass it as before to get the next page; absent on the last."`
+}
+
+type listLivesInput struct {
+	State  string    `query:"state" enum:"on_air,ended,lost,all" default:"on_air" doc:"Which lives."`
+	Limit  int       `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many at most."`
+	Before time.Time `query:"before" doc:"Only those started before (RFC 3339)."`
+}
+
+type listLivesOutput struct {
+	CacheControl string `header:"Cache-Control"`
+	Body         LiveList
+}
+
+func (a *API) listLives(ctx context.Context, in *listLivesInput) (*listLivesOutput, error) {
+	q := station.LiveQuery{State: station.LiveState(in.State), Limit: in.Limit, Before: in.Before}
+	if in.State == "all" {
+		q.State = ""
+	}
+	lives, err := a.config.Lives.ListLives(ctx, q)
+	if err != nil {
+		return nil, a.failed(ctx, "list lives", err)
+	}
+	o := originOf(ctx)
+	out := &listLivesOutput{CacheControl: o.cacheControl(), Body: LiveList{Lives: make([]Live, len(lives))}}
+	for i, l := range lives {
+		out.Body.Lives[i] = newLive(l, o)
+	}
+	if len(lives) > 0 && len(lives) == in.Limit {
+		out.Body.NextBefore = &out.Body.Lives[len(lives)-1].StartedAt
+	}
+	return out, nil
+}
+
+type getLiveInput struct {
+	ID string `path:"live_id" maxLength:"64" doc:"live_id"`
+}
+
+type getLiveOutput struct {
+	CacheControl string `header:"Cache-Control"`
+	Body         Live
+}
+
+func (a *API) getLive(ctx context.Context, in *getLiveInput) (*getLiveOutput, error) {
+	l, err := a.live(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	o := originOf(ctx)
+	out := &getLiveOutput{CacheControl: o.cacheControl(), Body: newLive(l, o)}
+	if l.State != station.OnAir {
+		out.Body.Replay, err = a.replayState(ctx, l.ID)
+	}
+	return out, err
+}
+
+// live reads a live; the error is a problem ready to be sent.
+func (a *API) live(ctx context.Context, id string) (station.Live, error) {
+	l, err := a.config.Lives.Live(ctx, id)
+	if errors.Is(err, station.ErrNotFound) {
+		return l, problem(http.StatusNotFound, "live_not_found", "Ce live n'existe pas.")
+	}
+	if err != nil {
+		return l, a.failed(ctx, "read live", err)
+	}
+	return l, nil
+}
+
+// replayState tells how far the replay of a live that is over is.
+func (a *API) replayState(ctx context.Context, liveID string) (*ReplayState, error) {
+	job, err := a.config.Replays.Job(ctx, liveID)
+	if errors.Is(err, station.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, a.failed(ctx, "read job", err)
+	}
+	s := &ReplayState{State: string(job.State), Step: job.Step, Progress: min(max(job.Progress, 0), 1)}
+	if job.State != station.JobDone {
+		return s, nil
+	}
+	replay, err := a.config.Replays.ReplayOf(ctx, liveID)
+	if err != nil {
+		return nil, a.failed(ctx, "read replay of live", err)
+	}
+	s.Step, s.Progress, s.ReplayID = "", 1, replay.ID
+	return s, nil
+}
+
+// failed logs what went wrong inside and gives the problem that says no more
+// than that.
+func (a *API) failed(ctx context.Context, what string, err error) error {
+	if ctx.Err() == nil { // else nobody waits for the answer any more
+		a.config.Logger.ErrorContext(ctx, "api: "+what, "error", err)
+	}
+	return problem(http.StatusInternalServerError, codeOf(500), detailOf(500))
+}

@@ -1,0 +1,65 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// parsePublicURL accepts an http or https URL without query; nil for "".
+func parsePublicURL(s string) (*url.URL, error) {
+	if s == "" {
+		return nil, nil
+	}
+	u, err := url.Parse(s)
+	if err != nil {
+		return nil, fmt.Errorf("api: public URL: %w", err)
+	}
+	if (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return nil, fmt.Errorf("api: public URL %q: want http(s)://host[:port][/path]", s)
+	}
+	u.Path = strings.TrimSuffix(u.Path, "/")
+	return u, nil
+}
+
+// An origin is what stands before the paths in URLs given to listeners.
+type origin struct {
+	url.URL
+	// fixed tells that it does not depend on the request, so that a shared
+	// cache may keep what contains it.
+	fixed bool
+}
+
+// origin is the configured public URL, or else where the request says it went.
+func (a *API) origin(r *http.Request) origin {
+	if a.public != nil {
+		return origin{URL: *a.public, fixed: true}
+	}
+	o := origin{URL: url.URL{Scheme: "http", Host: r.Host}}
+	if r.TLS != nil {
+		o.Scheme = "https"
+	}
+	if !a.config.TrustProxy {
+		return o
+	}
+	if proto := r.Header.Get("X-Forwarded-Proto"); proto == "http" || proto == "https" {
+		o.Scheme = proto
+	}
+	if host := r.Header.Get("X-Forwarded-Host"); host != "" && !strings.ContainsAny(host, ", /\\@?#") {
+		o.Host = host
+	}
+	return o
+}
+
+// to is the URL of a path under the origin.
+func (o origin) to(elem ...string) string { return o.JoinPath(elem...).String() }
+
+// cacheControl lets caches keep an answer for the second that a playlist is
+// kept, unless a forged Host header could then reach other people.
+func (o origin) cacheControl() string {
+	if o.fixed {
+		return "public, max-age=1"
+	}
+	return "private, no-store"
+}

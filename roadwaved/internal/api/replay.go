@@ -1,0 +1,87 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/roadwave/roadwave/roadwaved/internal/station"
+)
+
+// Replay is a replay as the world sees it.
+type Replay struct {
+	ReplayID        string    `json:"replay_id" format:"uuid"`
+	LiveID          string    `json:"live_id" format:"uuid"`
+	Title           string    `json:"title" example:"[REPLAY] La nationale 7 en direct"`
+	GeoType         string    `json:"geo_type" example:"Géo-neutre"`
+	PublishedAt     time.Time `json:"published_at" doc:"UTC."`
+	DurationSeconds float64   `json:"duration_seconds" minimum:"0"`
+	HLSURL          string    `json:"hls_url" format:"uri"`
+	MP3URL          string    `json:"mp3_url" format:"uri"`
+
+	LoudnessLUFS          float64 `json:"loudness_lufs" doc:"Integrated loudness (EBU R128), measured on the MP3." example:"-14.1"`
+	SilenceRemovedSeconds float64 `json:"silence_removed_seconds" minimum:"0"`
+}
+
+func newReplay(r station.Replay, o origin) Replay {
+	return Replay{
+		ReplayID: r.ID, LiveID: r.LiveID, Title: r.Title, GeoType: r.GeoType,
+		PublishedAt: r.PublishedAt.UTC(), DurationSeconds: r.Duration.Seconds(),
+		HLSURL: o.to(r.Key, "index.m3u8"), MP3URL: o.to(r.Key, "audio.mp3"),
+		LoudnessLUFS: r.Loudness, SilenceRemovedSeconds: r.Removed.Seconds(),
+	}
+}
+
+// ReplayList is one page of replays, the newest first.
+type ReplayList struct {
+	Replays    []Replay   `json:"replays" nullable:"false"`
+	NextBefore *time.Time `json:"next_before,omitempty" doc:"Pass it as before to get the next page; absent on the last."`
+}
+
+type listReplaysInput struct {
+	Limit  int       `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many at most."`
+	Before time.Time `query:"before" doc:"Only those published before (RFC 3339)."`
+}
+
+type listReplaysOutput struct {
+	CacheControl string `header:"Cache-Control"`
+	Body         ReplayList
+}
+
+func (a *API) listReplays(ctx context.Context, in *listReplaysInput) (*listReplaysOutput, error) {
+	replays, err := a.config.Replays.ListReplays(ctx, station.ReplayQuery{Limit: in.Limit, Before: in.Before})
+	if err != nil {
+		return nil, a.failed(ctx, "list replays", err)
+	}
+	o := originOf(ctx)
+	out := &listReplaysOutput{CacheControl: o.cacheControl(), Body: ReplayList{Replays: make([]Replay, len(replays))}}
+	for i, r := range replays {
+		out.Body.Replays[i] = newReplay(r, o)
+	}
+	if len(replays) > 0 && len(replays) == in.Limit {
+		out.Body.NextBefore = &out.Body.Replays[len(replays)-1].PublishedAt
+	}
+	return out, nil
+}
+
+type getReplayInput struct {
+	ID string `path:"replay_id" maxLength:"64" doc:"replay_id"`
+}
+
+type getReplayOutput struct {
+	CacheControl string `header:"Cache-Control"`
+	Body         Replay
+}
+
+func (a *API) getReplay(ctx context.Context, in *getReplayInput) (*getReplayOutput, error) {
+	r, err := a.config.Replays.Replay(ctx, in.ID)
+	if errors.Is(err, station.ErrNotFound) {
+		return nil, problem(http.StatusNotFound, "replay_not_found", "Ce replay n'existe pas.")
+	}
+	if err != nil {
+		return nil, a.failed(ctx, "read replay", err)
+	}
+	o := originOf(ctx)
+	return &getReplayOutput{CacheControl: o.cacheControl(), Body: newReplay(r, o)}, nil
+}

@@ -1,0 +1,219 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+	"slices"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+)
+
+type originKey struct{}
+
+func originOf(ctx context.Context) origin {
+	o, _ := ctx.Value(originKey{}).(origin)
+	return o
+}
+
+// describe mounts the JSON operations, which document themselves, and
+// documents by hand the routes that huma does not serve.
+func (a *API) describe() {
+	config := huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{
+				Title:       "RoadWave",
+				Version:     a.config.Version,
+				Description: "Live radio for people on the road: lives on air, their replays, and what happens to them.",
+			},
+			Components: &huma.Components{
+				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					"creator": {Type: "http", Scheme: "bearer", Description: "The creator's token. In open mode it is the creator_id itself."},
+				},
+			},
+			Tags: []*huma.Tag{{Name: "lives"}, {Name: "replays"}, {Name: "broadcast"}, {Name: "media"}},
+		},
+		Formats:       map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
+		DefaultFormat: "application/json",
+	}
+	h := humago.New(a, config)
+	h.UseMiddleware(a.publicAnswer)
+	read := func(id, path, tag, summary string, errs ...int) huma.Operation {
+		return huma.Operation{
+			OperationID: id, Method: http.MethodGet, Path: path, Tags: []string{tag}, Summary: summary,
+			Errors: append(errs, http.StatusUnprocessableEntity),
+		}
+	}
+	huma.Register(h, read("list-lives", "/v1/lives", "lives", "Lives, the newest first"), a.listLives)
+	huma.Register(h, read("get-live", "/v1/lives/{live_id}", "lives", "One live", http.StatusNotFound), a.getLive)
+	huma.Register(h, read("list-replays", "/v1/replays", "replays", "Replays, the newest first"), a.listReplays)
+	huma.Register(h, read("get-replay", "/v1/replays/{replay_id}", "replays", "One replay", http.StatusNotFound), a.getReplay)
+
+	doc := h.OpenAPI()
+	d := documenter{doc, doc.Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "")}
+	d.streams()
+	if a.config.WHIP != nil {
+		d.whip()
+	}
+	if a.config.Media != nil {
+		d.media()
+	}
+	d.itself()
+	a.doc = doc
+}
+
+// publicAnswer gives the handlers the origin of their URLs and lets pages of
+// other sites read the answers: they are the same for everybody.
+func (a *API) publicAnswer(ctx huma.Context, next func(huma.Context)) {
+	r, _ := humago.Unwrap(ctx)
+	ctx.SetHeader("Access-Control-Allow-Origin", "*")
+	next(huma.WithValue(ctx, originKey{}, a.origin(r)))
+}
+
+// A documenter writes operations that are plain handlers into the document.
+type documenter struct {
+	doc     *huma.OpenAPI
+	problem *huma.Schema
+}
+
+func (d documenter) add(method, path, id, tag, summary string, edit func(*huma.Operation)) {
+	op := &huma.Operation{
+		OperationID: id, Method: method, Path: path, Tags: []string{tag}, Summary: summary,
+		Responses: map[string]*huma.Response{},
+	}
+	for _, name := range pathParams(path) {
+		op.Parameters = append(op.Parameters, param("path", name, &huma.Schema{Type: huma.TypeString}, ""))
+	}
+	edit(op)
+	d.doc.AddOperation(op)
+}
+
+func (d documenter) errors(op *huma.Operation, statuses ...string) {
+	for _, status := range statuses {
+		op.Responses[status] = &huma.Response{
+			Description: "A problem (RFC 9457).",
+			Content:     map[string]*huma.MediaType{problemType: {Schema: d.problem}},
+		}
+	}
+}
+
+func (d documenter) streams() {
+	event := d.doc.Components.Schemas.Schema(reflect.TypeFor[Event](), true, "")
+	stream := func(op *huma.Operation, events string) {
+		op.Description = "Server-sent events. Each event's data is an Event as JSON: " + events +
+			" A quiet stream carries comments; after “ended” it closes. Who loses it comes back."
+		op.Responses["200"] = &huma.Response{
+			Description: "Events until the live is over.",
+			Content:     map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString, Description: "data: an Event.", Extensions: map[string]any{"x-event": event.Ref}}}},
+		}
+	}
+	d.add(http.MethodGet, "/v1/lives/{live_id}/events", "listen-events", "lives", "What listeners must know, as it happens", func(op *huma.Operation) {
+		stream(op, "ended.")
+		d.errors(op, "404", "503")
+	})
+	d.add(http.MethodGet, "/whip/{live_id}/events", "creator-events", "broadcast", "What the creator must know, as it happens", func(op *huma.Operation) {
+		stream(op, "warning, ended.")
+		op.Security = []map[string][]string{{"creator": {}}}
+		d.errors(op, "401", "403", "404", "503")
+	})
+}
+
+func (d documenter) whip() {
+	creator := []map[string][]string{{"creator": {}}}
+	text := &huma.Schema{Type: huma.TypeString}
+	body := func(contentType string) map[string]*huma.MediaType {
+		return map[string]*huma.MediaType{contentType: {Schema: text}}
+	}
+	empty := func(description string) *huma.Response { return &huma.Response{Description: description} }
+	d.add(http.MethodPost, "/whip", "go-live", "broadcast", "Go live (RFC 9725)", func(op *huma.Operation) {
+		op.Security = creator
+		op.Parameters = append(op.Parameters,
+			param("query", "title", text, "Title of the live."),
+			param("query", "zone_geo", text, "Where it is about."),
+			param("query", "tag", &huma.Schema{Type: huma.TypeArray, Items: text}, "May be repeated."),
+			param("query", "classification_age", text, "Who it is fit for."))
+		op.RequestBody = &huma.RequestBody{Required: true, Description: "SDP offer with one Opus track.", Content: body("application/sdp")}
+		op.Responses["201"] = &huma.Response{
+			Description: "SDP answer; the live is /whip/{live_id}.",
+			Content:     body("application/sdp"),
+			Headers: map[string]*huma.Param{
+				"Location": {Schema: text, Description: "/whip/{live_id}"},
+				"ETag":     {Schema: text, Description: "The ICE session."},
+				"Link":     {Schema: text, Description: `STUN and TURN servers, rel="ice-server".`},
+			},
+		}
+		d.errors(op, "400", "401", "413", "415", "422", "503")
+	})
+	d.add(http.MethodOptions, "/whip", "whip-options", "broadcast", "What the endpoint takes (CORS, Accept-Post)", func(op *huma.Operation) {
+		op.Responses["204"] = empty("Headers only.")
+	})
+	d.add(http.MethodPatch, "/whip/{live_id}", "trickle", "broadcast", "Add ICE candidates, or restart ICE", func(op *huma.Operation) {
+		op.Security = creator
+		op.Parameters = append(op.Parameters, param("header", "If-Match", text, "The ETag of the ICE session, or * to restart it."))
+		op.RequestBody = &huma.RequestBody{Required: true, Content: body("application/trickle-ice-sdpfrag")}
+		op.Responses["200"] = &huma.Response{Description: "ICE restarted; new ETag.", Content: body("application/trickle-ice-sdpfrag")}
+		op.Responses["204"] = empty("Candidates taken.")
+		d.errors(op, "400", "401", "404", "412", "415", "422", "428")
+	})
+	d.add(http.MethodDelete, "/whip/{live_id}", "end-live", "broadcast", "End the live", func(op *huma.Operation) {
+		op.Security = creator
+		op.Responses["200"] = empty("The live is over.")
+		d.errors(op, "401", "404")
+	})
+	d.add(http.MethodOptions, "/whip/{live_id}", "whip-live-options", "broadcast", "What the live takes (CORS)", func(op *huma.Operation) {
+		op.Responses["204"] = empty("Headers only.")
+	})
+}
+
+func (d documenter) media() {
+	binary := &huma.Schema{Type: huma.TypeString, Format: "binary"}
+	file := func(op *huma.Operation) {
+		op.Responses["200"] = &huma.Response{
+			Description: "The file.",
+			Content: map[string]*huma.MediaType{
+				"application/vnd.apple.mpegurl": {Schema: &huma.Schema{Type: huma.TypeString}},
+				"video/mp2t":                    {Schema: binary}, "audio/mp4": {Schema: binary}, "audio/mpeg": {Schema: binary},
+			},
+		}
+		op.Responses["206"] = &huma.Response{Description: "The range that was asked for."}
+		op.Responses["304"] = &huma.Response{Description: "Not modified."}
+		op.Responses["404"] = &huma.Response{Description: "No such file, or not any more."}
+		op.Responses["410"] = &huma.Response{Description: "The live is gone for good."}
+	}
+	d.add(http.MethodGet, "/live/{live_id}/{file}", "live-media", "media", "index.m3u8, opus.m3u8 and what they name", file)
+	d.add(http.MethodGet, "/replay/{replay_id}/{file}", "replay-media", "media", "index.m3u8, audio.mp3 and segments", file)
+}
+
+func (d documenter) itself() {
+	d.add(http.MethodGet, "/openapi.json", "openapi", "lives", "This document", func(op *huma.Operation) {
+		op.Responses["200"] = &huma.Response{
+			Description: "OpenAPI 3.1.",
+			Content:     map[string]*huma.MediaType{"application/openapi+json": {Schema: &huma.Schema{Type: huma.TypeObject}}},
+		}
+	})
+}
+
+func param(in, name string, s *huma.Schema, doc string) *huma.Param {
+	p := &huma.Param{In: in, Name: name, Schema: s, Description: doc, Required: in == "path"}
+	if s.Type == huma.TypeArray {
+		explode := true
+		p.Explode = &explode
+	}
+	return p
+}
+
+// pathParams are the names between braces in a path.
+func pathParams(path string) []string {
+	var names []string
+	for i := 0; i < len(path); i++ {
+		if path[i] != '{' {
+			continue
+		}
+		end := i + slices.Index([]byte(path[i:]), '}')
+		names = append(names, path[i+1:end])
+	}
+	return names
+}

@@ -1,0 +1,141 @@
+package api_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/roadwave/roadwave/roadwaved/internal/api"
+	"github.com/roadwave/roadwave/roadwaved/internal/station"
+)
+
+// patience bounds every wait of these tests.
+const patience = 10 * time.Second
+
+// openStream connects to an event stream and waits for its first bytes.
+func openStream(t *testing.T, url string) *bufio.Reader {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	r, _ := http.NewRequestWithContext(ctx, "GET", url, nil)
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = res.Body.Close() })
+	if res.StatusCode != 200 || res.Header.Get("Content-Type") != "text/event-stream" {
+		t.Fatalf("%d %v", res.StatusCode, res.Header)
+	}
+	b := bufio.NewReader(res.Body)
+	if got := line(t, b); got != "retry: 3000" {
+		t.Fatalf("first line %q", got)
+	}
+	line(t, b)
+	return b
+}
+
+func line(t *testing.T, r *bufio.Reader) string {
+	t.Helper()
+	s, err := r.ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSuffix(s, "\n")
+}
+
+func serve(t *testing.T, a http.Handler) string {
+	t.Helper()
+	s := httptest.NewServer(a)
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+func TestStreamsUntilTheEnd(t *testing.T) {
+	var hub api.Hub
+	url := serve(t, newAPI(t, func(c *api.Config) { c.Events = &hub }))
+	listener := openStream(t, url+"/v1/lives/"+onAirID+"/events")
+	creator := openStream(t, url+"/whip/"+onAirID+"/events")
+	hub.Publish(endedID, api.ToCreator|api.ToListeners, api.Event{Type: api.EventWarning, Message: "un autre live"})
+	hub.Publish(onAirID, api.ToCreator, api.Event{Type: api.EventWarning, Code: "unstable", Message: "Connexion instable"})
+	hub.Publish(onAirID, api.ToCreator|api.ToListeners, api.Ended(station.Live{State: station.Ended}))
+
+	if got, _ := io.ReadAll(listener); string(got) != "event: ended\ndata: {\"message\":\"Le live est terminé\",\"state\":\"ended\"}\n\n" {
+		t.Errorf("listener got %q", got)
+	}
+	want := "event: warning\ndata: {\"message\":\"Connexion instable\",\"code\":\"unstable\"}\n\n" +
+		"event: ended\ndata: {\"message\":\"Le live est terminé\",\"state\":\"ended\"}\n\n"
+	if got, _ := io.ReadAll(creator); string(got) != want {
+		t.Errorf("creator got %q", got)
+	}
+}
+
+func TestStreamOfALiveThatIsOver(t *testing.T) {
+	url := serve(t, newAPI(t, nil))
+	b := openStream(t, url+"/v1/lives/"+lostID+"/events")
+	want := "event: ended\ndata: {\"message\":\"Le live est terminé suite à un problème technique\",\"state\":\"lost\"}\n\n"
+	if got, _ := io.ReadAll(b); string(got) != want {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestStreamKeepsAlive(t *testing.T) {
+	url := serve(t, newAPI(t, func(c *api.Config) { c.KeepAlive = time.Millisecond }))
+	if got := line(t, openStream(t, url+"/v1/lives/"+onAirID+"/events")); got != ":" {
+		t.Errorf("got %q, want a comment", got)
+	}
+}
+
+func TestStreamsAreBounded(t *testing.T) {
+	url := serve(t, newAPI(t, func(c *api.Config) { c.MaxStreams = 1 }))
+	openStream(t, url+"/v1/lives/"+onAirID+"/events")
+	res, err := http.Get(url + "/v1/lives/" + onAirID + "/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != 503 || res.Header.Get("Retry-After") == "" {
+		t.Errorf("second stream: %d %v", res.StatusCode, res.Header)
+	}
+}
+
+func TestCloseEndsStreams(t *testing.T) {
+	a := newAPI(t, nil)
+	url := serve(t, a)
+	b := openStream(t, url+"/v1/lives/"+onAirID+"/events")
+	_ = a.Close()
+	_ = a.Close()
+	if rest, err := io.ReadAll(b); err != nil || len(rest) != 0 {
+		t.Errorf("got %q, %v", rest, err)
+	}
+	if w := do(a, "GET", "/v1/lives/"+onAirID+"/events"); w.Code != 503 {
+		t.Errorf("a stream after Close: %d", w.Code)
+	}
+	if w := do(a, "GET", "/v1/lives"); w.Code != 200 {
+		t.Errorf("an answer after Close: %d", w.Code)
+	}
+}
+
+func TestCreatorStreamIsTheirs(t *testing.T) {
+	a := newAPI(t, func(c *api.Config) {
+		c.Creator = func(r *http.Request) (string, error) {
+			token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+			if !ok {
+				return "", errors.New("no token")
+			}
+			return token, nil
+		}
+	})
+	for token, want := range map[string]int{"": 401, "Bearer mallory": 403, "Bearer elise": 200} {
+		w := do(a, "HEAD", "/whip/"+onAirID+"/events", "Authorization", token)
+		if w.Code != want || (want == 401) != (w.Header().Get("WWW-Authenticate") != "") {
+			t.Errorf("%q: %d %v", token, w.Code, w.Header())
+		}
+	}
+}
