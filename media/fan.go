@@ -28,6 +28,9 @@ type FanConfig struct {
 	// CloseTimeout is how long Close waits for the sinks to take what is
 	// queued and to close. Default 10 s.
 	CloseTimeout time.Duration
+	// OnFailure is called once for a sink that failed and is left out from
+	// then on, in that sink's goroutine. Default: nothing.
+	OnFailure func(name string, err error)
 	// Logger is told when a sink stalls, recovers or fails. Default: nobody.
 	Logger *slog.Logger
 }
@@ -54,6 +57,7 @@ type branch struct {
 	name    string
 	sink    Sink
 	log     *slog.Logger
+	failure func(name string, err error)
 	queue   chan Packet
 	done    chan struct{}
 	failed  atomic.Bool
@@ -84,10 +88,13 @@ func NewFan(cfg FanConfig, branches ...Branch) *Fan {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	if cfg.OnFailure == nil {
+		cfg.OnFailure = func(string, error) {}
+	}
 	f := &Fan{timeout: cfg.CloseTimeout}
 	for _, b := range branches {
 		br := &branch{
-			name: b.Name, sink: b.Sink, log: cfg.Logger.With("sink", b.Name),
+			name: b.Name, sink: b.Sink, log: cfg.Logger.With("sink", b.Name), failure: cfg.OnFailure,
 			queue: make(chan Packet, cfg.Queue), done: make(chan struct{}),
 		}
 		f.branches = append(f.branches, br)
@@ -175,6 +182,7 @@ func (b *branch) run() {
 			b.failed.Store(true)
 			b.err = fmt.Errorf("%s: %w", b.name, errors.Join(err, b.sink.Close()))
 			b.log.Error("sink failed and is left out", "err", err)
+			b.failure(b.name, err)
 		}
 	}
 	if !b.failed.Load() {

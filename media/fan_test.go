@@ -108,7 +108,9 @@ func TestFanFailedSinkIsLeftOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		boom := errors.New("disk full")
 		bad, good := &sink{fail: boom}, &sink{}
-		fan := media.Fanout(bad, good)
+		var told []string
+		fan := media.NewFan(media.FanConfig{OnFailure: func(name string, err error) { told = append(told, name+": "+err.Error()) }},
+			media.Branch{Name: "bad", Sink: bad}, media.Branch{Name: "good", Sink: good})
 		for i := range 20 {
 			if err := fan.WritePacket(packet(i)); err != nil {
 				t.Fatal(err)
@@ -117,6 +119,9 @@ func TestFanFailedSinkIsLeftOut(t *testing.T) {
 		}
 		if err := fan.Close(); !errors.Is(err, boom) {
 			t.Fatalf("Close says %v", err)
+		}
+		if !slices.Equal(told, []string{"bad: disk full"}) {
+			t.Errorf("told %q", told)
 		}
 		if len(good.packets) != 20 || bad.closed != 1 || good.closed != 1 {
 			t.Fatalf("good got %d; closed %d and %d times", len(good.packets), bad.closed, good.closed)
