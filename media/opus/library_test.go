@@ -1,0 +1,133 @@
+package opus_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/roadwave/roadwave/media"
+	"github.com/roadwave/roadwave/media/mediatest"
+)
+
+var update = flag.Bool("update", false, "write testdata with FFmpeg's libopus again")
+
+// A recording is what another encoder, libopus, makes of a sound that we can
+// make too: our own only knows CELT.
+type recording struct {
+	name     string
+	channels int
+	frame    int      // samples
+	mode     string   // of every packet; "" where the encoder changes it as it goes
+	args     []string // of FFmpeg
+}
+
+var recordings = []recording{
+	{"silk", 1, 960, "silk", []string{"-b:a", "12k", "-application", "voip"}},
+	{"silk60", 1, 2880, "silk", []string{"-b:a", "10k", "-application", "voip", "-frame_duration", "60"}},
+	{"hybrid60", 1, 2880, "hybrid", []string{"-b:a", "16k", "-application", "voip", "-frame_duration", "60"}},
+	{"switching", 2, 960, "", []string{"-b:a", "24k", "-application", "voip"}},
+	{"hybrid", 1, 960, "hybrid", []string{"-b:a", "32k", "-application", "voip"}},
+	{"hybrid-fec", 1, 960, "hybrid", []string{"-b:a", "40k", "-application", "voip", "-fec", "1", "-packet_loss", "20"}},
+	{"silk-fec", 1, 960, "silk", []string{"-b:a", "20k", "-application", "voip", "-fec", "1", "-packet_loss", "20"}},
+	{"celt", 1, 960, "celt", []string{"-b:a", "64k", "-application", "audio"}},
+	{"celt-stereo", 2, 960, "celt", []string{"-b:a", "96k", "-application", "audio"}},
+	{"celt-2.5ms", 1, 120, "celt", []string{"-b:a", "96k", "-application", "lowdelay", "-frame_duration", "2.5"}},
+}
+
+// sound is what was recorded, one channel after another.
+func (r recording) sound() []float32 {
+	left := mediatest.Speech(mediatest.Voice{Seed: 4}, -20, 1500*time.Millisecond)
+	if r.channels == 1 {
+		return left
+	}
+	return mediatest.Stereo(left, mediatest.Chord(-20, 1500*time.Millisecond, 262, 330, 392))
+}
+
+// load gives the packets of the file in testdata, and makes it with -update.
+func (r recording) load(t testing.TB) []media.Packet {
+	t.Helper()
+	path := filepath.Join("testdata", r.name+".opus")
+	if *update {
+		r.record(t, path)
+	}
+	return readOgg(t, path)
+}
+
+func (r recording) record(t testing.TB, path string) {
+	ffmpeg := mediatest.Tool(t, "ffmpeg")
+	args := append([]string{"-v", "error", "-y", "-i", "-", "-c:a", "libopus"}, r.args...)
+	cmd := exec.Command(ffmpeg, append(args, "-bitexact", path)...)
+	cmd.Stdin = bytes.NewReader(mediatest.EncodeWAV(r.sound(), r.channels))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+// readOgg takes the packets out of an Ogg Opus file (RFC 3533 §6) after its two headers.
+func readOgg(t testing.TB, path string) []media.Packet {
+	t.Helper()
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var packets []media.Packet
+	var data []byte
+	seen, pts := 0, int64(0)
+	for len(file) >= 27 && string(file[:4]) == "OggS" {
+		lacing := file[27 : 27+int(file[26])]
+		file = file[27+len(lacing):]
+		for _, n := range lacing {
+			data, file = append(data, file[:n]...), file[n:]
+			if n == 255 {
+				continue
+			}
+			if seen++; seen > 2 {
+				duration, err := media.PacketDuration(data)
+				if err != nil {
+					t.Fatal(err)
+				}
+				packets = append(packets, media.Packet{PTS: pts, Duration: duration, Data: data})
+				pts += int64(duration)
+			}
+			data = nil
+		}
+	}
+	if len(packets) == 0 {
+		t.Fatalf("%s holds no packets", path)
+	}
+	return packets
+}
+
+// mode names the coding mode of a packet (RFC 6716 table 2).
+func mode(p media.Packet) string {
+	switch config := p.TOC().Config(); {
+	case config < 12:
+		return "silk"
+	case config < 16:
+		return "hybrid"
+	default:
+		return "celt"
+	}
+}
+
+// decodeFFmpeg is what FFmpeg's libopus makes of a file, pre-skip included.
+func decodeFFmpeg(t testing.TB, path string, channels int) []float32 {
+	t.Helper()
+	cmd := exec.Command(mediatest.Tool(t, "ffmpeg"), "-v", "error", "-c:a", "libopus", "-i", path,
+		"-ac", fmt.Sprint(channels), "-f", "s16le", "-")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pcm := make([]float32, len(out)/2)
+	for i := range pcm {
+		pcm[i] = float32(int16(binary.LittleEndian.Uint16(out[2*i:]))) / 32768
+	}
+	return pcm
+}
