@@ -1,0 +1,344 @@
+package whip
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/pion/rtp"
+	"github.com/pion/webrtc/v4"
+	"github.com/roadwave/roadwave/media"
+)
+
+// A PublishConfig says how one live is published.
+type PublishConfig struct {
+	// Token is sent as a bearer token. Default: none.
+	Token string
+	// Fast sends packets as soon as the source gives them instead of in real
+	// time, for a source that is itself live.
+	Fast bool
+	// Stereo tells the server that the packets are stereo.
+	Stereo bool
+	// Linger is how long the end waits before DELETE, so that the last packets
+	// are there first and what was lost can be sent again. Default 150 ms.
+	Linger time.Duration
+	// Connected is called when media can flow, with the session's URL.
+	Connected func(session string)
+	// Sent is called for every packet that was sent.
+	Sent func(media.Packet)
+	// Offer and Answer may rewrite the SDP on its way: a test puts a relay in
+	// between like this.
+	Offer, Answer func(sdp string) string
+}
+
+// PublishStats tell what was published.
+type PublishStats struct {
+	Packets  int           // sent
+	Skipped  int           // marked Lost in the source: a hole in the timestamps, not sent
+	Bytes    int64         // of Opus packets
+	Connect  time.Duration // from the offer until media could flow
+	Session  string        // URL of the session
+	Duration time.Duration // of the audio, holes included
+}
+
+// Publish publishes one live with a client of its own; see [Client.Publish].
+func Publish(ctx context.Context, endpoint string, src media.Source, cfg PublishConfig) (PublishStats, error) {
+	c, err := NewClient(ClientConfig{Loopback: true})
+	if err != nil {
+		return PublishStats{}, err
+	}
+	stats, err := c.Publish(ctx, endpoint, src, cfg)
+	return stats, errors.Join(err, c.Close())
+}
+
+// Publish sends a source to a WHIP endpoint until the source ends, the context
+// is done or the server hangs up, then deletes the session. RTP timestamps are
+// the PTS (plus a random start), so what the source marks Lost is a hole the
+// server sees. A done context is a way to stop, not an error.
+func (c *Client) Publish(ctx context.Context, endpoint string, src media.Source, cfg PublishConfig) (PublishStats, error) {
+	setDefault(&cfg.Linger, 150*time.Millisecond)
+	p := &publisher{client: c, cfg: cfg, failed: make(chan struct{}), connected: make(chan struct{})}
+	defer func() { _ = src.Close() }()
+	if err := p.open(); err != nil {
+		return p.stats, err
+	}
+	err := p.run(ctx, endpoint, src)
+	return p.stats, errors.Join(err, p.pc.GracefulClose())
+}
+
+type publisher struct {
+	client    *Client
+	cfg       PublishConfig
+	pc        *webrtc.PeerConnection
+	track     *webrtc.TrackLocalStaticRTP
+	connected chan struct{}
+	failed    chan struct{}
+	stats     PublishStats
+}
+
+func (p *publisher) open() error {
+	pc, err := p.client.api.NewPeerConnection(webrtc.Configuration{Certificates: []webrtc.Certificate{p.client.certificate}})
+	if err != nil {
+		return err
+	}
+	p.pc = pc
+	pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
+		switch state {
+		case webrtc.PeerConnectionStateConnected:
+			closeOnce(p.connected)
+		case webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed:
+			closeOnce(p.failed)
+		}
+	})
+	codec := webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2}
+	if p.track, err = webrtc.NewTrackLocalStaticRTP(codec, "audio", "roadwave"); err != nil {
+		return errors.Join(err, pc.Close())
+	}
+	sender, err := pc.AddTransceiverFromTrack(p.track, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly})
+	if err != nil {
+		return errors.Join(err, pc.Close())
+	}
+	go func() { // the NACK responder works while somebody reads
+		b := make([]byte, 1500)
+		for {
+			if _, _, err := sender.Sender().Read(b); err != nil {
+				return
+			}
+		}
+	}()
+	return nil
+}
+
+// closeOnce closes a channel; connection states are told one after another.
+func closeOnce(c chan struct{}) {
+	select {
+	case <-c:
+	default:
+		close(c)
+	}
+}
+
+func (p *publisher) run(ctx context.Context, endpoint string, src media.Source) (err error) {
+	begin := time.Now()
+	offer, err := p.offer(ctx)
+	if err != nil {
+		return err
+	}
+	answer, err := p.post(ctx, endpoint, offer)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.delete()) }()
+	if p.cfg.Answer != nil {
+		answer = p.cfg.Answer(answer)
+	}
+	if err := p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer}); err != nil {
+		return fmt.Errorf("whip: the server's answer cannot be used: %w", err)
+	}
+	select {
+	case <-p.connected:
+	case <-p.failed:
+		return fmt.Errorf("whip: no connection to %s: its media port cannot be reached", endpoint)
+	case <-ctx.Done():
+		return nil
+	}
+	p.stats.Connect = time.Since(begin)
+	if p.cfg.Connected != nil {
+		p.cfg.Connected(p.stats.Session)
+	}
+	return p.send(ctx, src)
+}
+
+// offer gathers all candidates first: the answer's come all at once as well.
+func (p *publisher) offer(ctx context.Context) (string, error) {
+	offer, err := p.pc.CreateOffer(nil)
+	if err != nil {
+		return "", err
+	}
+	gathered := webrtc.GatheringCompletePromise(p.pc)
+	if err := p.pc.SetLocalDescription(offer); err != nil {
+		return "", err
+	}
+	select {
+	case <-gathered:
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+	text := p.pc.LocalDescription().SDP
+	if p.cfg.Stereo {
+		text = strings.ReplaceAll(text, "useinbandfec=1", "useinbandfec=1;stereo=1;sprop-stereo=1")
+	}
+	if p.cfg.Offer != nil {
+		text = p.cfg.Offer(text)
+	}
+	return text, nil
+}
+
+func (p *publisher) post(ctx context.Context, endpoint, offer string) (string, error) {
+	request, err := p.request(ctx, http.MethodPost, endpoint, strings.NewReader(offer))
+	if err != nil {
+		return "", err
+	}
+	request.Header.Set("Content-Type", typeSDP)
+	response, err := p.client.cfg.HTTP.Do(request)
+	if err != nil {
+		return "", fmt.Errorf("whip: publish: %w", err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody))
+	if err != nil {
+		return "", fmt.Errorf("whip: publish: %w", err)
+	}
+	if response.StatusCode != http.StatusCreated {
+		return "", refusalOf(response, body)
+	}
+	location, err := request.URL.Parse(response.Header.Get("Location"))
+	if err != nil || response.Header.Get("Location") == "" {
+		return "", errors.New("whip: the server did not say where the session is")
+	}
+	p.stats.Session = location.String()
+	return string(body), nil
+}
+
+func (p *publisher) request(ctx context.Context, method, target string, body io.Reader) (*http.Request, error) {
+	if _, err := url.Parse(target); err != nil {
+		return nil, fmt.Errorf("whip: endpoint: %w", err)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, target, body)
+	if err == nil && p.cfg.Token != "" {
+		request.Header.Set("Authorization", "Bearer "+p.cfg.Token)
+	}
+	return request, err
+}
+
+// refusalOf makes what a server said into the error it meant.
+func refusalOf(response *http.Response, body []byte) error {
+	said := problem{Detail: strings.TrimSpace(string(bytes.ToValidUTF8(body[:min(len(body), 200)], nil)))}
+	if mediaType, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")); mediaType == "application/problem+json" {
+		_ = json.Unmarshal(body, &said)
+	}
+	seconds, _ := time.ParseDuration(response.Header.Get("Retry-After") + "s")
+	return &Refusal{Status: response.StatusCode, Code: said.Code, Detail: said.Detail, RetryAfter: seconds}
+}
+
+// send paces the packets by their PTS.
+func (p *publisher) send(ctx context.Context, src media.Source) error {
+	stop := context.AfterFunc(ctx, func() { _ = src.Close() })
+	defer stop()
+	base := rand.Uint32()
+	packet := rtp.Packet{Header: rtp.Header{Version: 2, Marker: true, SequenceNumber: uint16(rand.Uint32())}}
+	clock := newPacer(p.cfg.Fast)
+	for {
+		m, err := src.ReadPacket()
+		if errors.Is(err, io.EOF) || err != nil && ctx.Err() != nil {
+			p.sleep(context.WithoutCancel(ctx), p.cfg.Linger)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		p.stats.Duration = media.Duration(m.End())
+		if m.Lost {
+			p.stats.Skipped++
+			continue
+		}
+		p.sleep(ctx, clock.until(m.PTS))
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-p.failed:
+			return errors.New("whip: the server hung up")
+		default:
+		}
+		packet.SequenceNumber++
+		packet.Timestamp = base + uint32(m.PTS)
+		packet.Payload = m.Data
+		if err := p.track.WriteRTP(&packet); err != nil {
+			return fmt.Errorf("whip: send: %w", err)
+		}
+		packet.Marker = false
+		p.stats.Packets++
+		p.stats.Bytes += int64(len(m.Data))
+		if p.cfg.Sent != nil {
+			p.cfg.Sent(m)
+		}
+	}
+}
+
+func (p *publisher) sleep(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	case <-p.failed:
+	}
+}
+
+// A pacer lets packets go when their time has come, counted from the first.
+type pacer struct {
+	fast  bool
+	begun bool
+	start time.Time
+	first int64
+}
+
+func newPacer(fast bool) *pacer { return &pacer{fast: fast} }
+
+func (c *pacer) until(pts int64) time.Duration {
+	if c.fast {
+		return 0
+	}
+	if !c.begun {
+		c.begun, c.start, c.first = true, time.Now(), pts
+	}
+	return time.Until(c.start.Add(media.Duration(pts - c.first)))
+}
+
+// delete ends the session. The publisher's context may be done by now.
+func (p *publisher) delete() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	request, err := p.request(ctx, http.MethodDelete, p.stats.Session, nil)
+	if err != nil {
+		return err
+	}
+	response, err := p.client.cfg.HTTP.Do(request)
+	if err != nil {
+		return fmt.Errorf("whip: end the session: %w", err)
+	}
+	_ = response.Body.Close()
+	// A server that ended the session first does not know it any more.
+	if response.StatusCode >= 300 && response.StatusCode != http.StatusNotFound {
+		return fmt.Errorf("whip: end the session: the server said %s", response.Status)
+	}
+	return nil
+}
+
+// Packets makes a source of packets that are there already.
+func Packets(packets []media.Packet) media.Source { return &packetList{rest: packets} }
+
+type packetList struct{ rest []media.Packet }
+
+func (l *packetList) ReadPacket() (media.Packet, error) {
+	if len(l.rest) == 0 {
+		return media.Packet{}, io.EOF
+	}
+	p := l.rest[0]
+	l.rest = l.rest[1:]
+	return p, nil
+}
+
+func (l *packetList) Close() error { return nil }
