@@ -1,0 +1,123 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"github.com/roadwave/roadwave/roadwaved/internal/station"
+)
+
+var _ station.Queue = (*Queue)(nil)
+
+const (
+	replayQueue = "roadwave:replays"
+	replayTask  = "replay"
+)
+
+// A Queue is a [station.Queue] on asynq. The id of a task is that of its live,
+// which is what keeps a live from being enqueued twice.
+type Queue struct {
+	cfg       Config
+	client    *asynq.Client
+	inspector *asynq.Inspector
+	redis     *Redis
+}
+
+// Queue gives the queue of replays on this server.
+func (r *Redis) Queue() *Queue {
+	return &Queue{
+		cfg:       r.cfg,
+		client:    asynq.NewClientFromRedisClient(r.client),
+		inspector: asynq.NewInspectorFromRedisClient(r.client),
+		redis:     r,
+	}
+}
+
+// Enqueue implements [station.Queue].
+func (q *Queue) Enqueue(ctx context.Context, liveID string) error {
+	task := asynq.NewTask(replayTask, []byte(liveID),
+		asynq.Queue(replayQueue),
+		asynq.TaskID(liveID),
+		// When to give up is the catalog's to say, which parks the job.
+		asynq.MaxRetry(math.MaxInt32),
+		// Work has its own limit, which ends the handler; this one must not come first.
+		asynq.Timeout(2*q.cfg.HandlerTimeout),
+	)
+	const tries = 3 // a task can end between finding that it exists and looking at it
+	for range tries {
+		_, err := q.client.EnqueueContext(ctx, task)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, asynq.ErrTaskIDConflict) {
+			return fmt.Errorf("redis: enqueueing live %s: %w", liveID, err)
+		}
+		again, err := q.revive(liveID)
+		if err != nil {
+			return fmt.Errorf("redis: enqueueing live %s: %w", liveID, err)
+		}
+		if !again {
+			return nil
+		}
+	}
+	return nil // it keeps ending and coming back: it is being worked on
+}
+
+// revive looks at a task that exists. One that asynq or an operator has archived
+// would wait there for good: it is set to run again. A task that is gone by now
+// is to be enqueued again.
+func (q *Queue) revive(liveID string) (again bool, err error) {
+	info, err := q.inspector.GetTaskInfo(replayQueue, liveID)
+	switch {
+	case errors.Is(err, asynq.ErrTaskNotFound), errors.Is(err, asynq.ErrQueueNotFound):
+		return true, nil
+	case err != nil:
+		return false, err
+	case info.State != asynq.TaskStateArchived:
+		return false, nil
+	}
+	err = q.inspector.RunTask(replayQueue, liveID)
+	if errors.Is(err, asynq.ErrTaskNotFound) {
+		return true, nil
+	}
+	return false, err
+}
+
+// Work implements [station.Queue].
+//
+// A handler hears of ctx and of its own time limit, not of asynq's lease: when
+// Redis is away for long the lease ends and the job will be delivered again, but
+// the catalog's claim still stands and the work goes on.
+func (q *Queue) Work(ctx context.Context, n int, handle func(ctx context.Context, liveID string) error) error {
+	if n < 1 {
+		return fmt.Errorf("redis: cannot work on %d jobs at a time, it takes 1 or more", n)
+	}
+	w := newWorker(ctx, n, q.cfg, handle)
+	server := asynq.NewServerFromRedisClient(q.redis.client, asynq.Config{
+		Concurrency:              n,
+		Queues:                   map[string]int{replayQueue: 1},
+		TaskCheckInterval:        q.cfg.Poll,
+		DelayedTaskCheckInterval: q.cfg.Poll,
+		RetryDelayFunc:           w.delay,
+		IsFailure:                w.failed,
+		ShutdownTimeout:          shutdownPatience,
+		Logger:                   asynqLog{q.cfg.Logger},
+		LogLevel:                 asynq.InfoLevel,
+	})
+	if err := server.Start(asynq.HandlerFunc(w.process)); err != nil {
+		return fmt.Errorf("redis: starting to work on the queue: %w", err)
+	}
+	<-ctx.Done()
+	server.Shutdown()
+	w.running.Wait()
+	return nil
+}
+
+// shutdownPatience is how long a handler that was told to stop still counts as
+// at work in Redis; then its job is given to others, and Work waits on alone.
+const shutdownPatience = time.Minute

@@ -1,0 +1,159 @@
+package redis
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	goredis "github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// Config tunes a connection. Its zero value is useful.
+type Config struct {
+	// Poll is the time between two looks into an empty queue, and between two
+	// looks at the retries that have become due. Default 500 ms.
+	Poll time.Duration
+	// RetryMin is the delay after a job's first failure; it doubles with every
+	// further one. Default 5 s.
+	RetryMin time.Duration
+	// RetryMax is the longest such delay. Default 10 min.
+	RetryMax time.Duration
+	// HandlerTimeout is the longest a job may run. Default 12 h.
+	HandlerTimeout time.Duration
+	// Logger hears what asynq has to say. Default: nothing.
+	Logger *slog.Logger
+}
+
+func (c *Config) fill() error {
+	for _, f := range []struct {
+		name  string
+		value *time.Duration
+		def   time.Duration
+	}{
+		{"Poll", &c.Poll, 500 * time.Millisecond},
+		{"RetryMin", &c.RetryMin, 5 * time.Second},
+		{"RetryMax", &c.RetryMax, 10 * time.Minute},
+		{"HandlerTimeout", &c.HandlerTimeout, 12 * time.Hour},
+	} {
+		*f.value = cmp.Or(*f.value, f.def)
+		if *f.value < time.Millisecond {
+			return fmt.Errorf("redis: %s is %v, it must be 1 ms or more", f.name, *f.value)
+		}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}
+
+// A Redis is a connection pool to one server.
+type Redis struct {
+	cfg    Config
+	client goredis.UniversalClient
+	server *embedded // nil when the server is elsewhere
+}
+
+// Dial connects to the server a URL names: redis://[user:password@]host:port/db,
+// rediss:// for TLS, or unix:///path. It does not wait for the server: ask
+// [Redis.Ping] whether it answers.
+func Dial(url string, cfg Config) (*Redis, error) {
+	if err := cfg.fill(); err != nil {
+		return nil, err
+	}
+	opt, err := goredis.ParseURL(url)
+	if err != nil {
+		return nil, fmt.Errorf("redis: the URL is not understood (want redis://host:port): %w", err)
+	}
+	tune(opt)
+	return &Redis{cfg: cfg, client: goredis.NewClient(opt)}, nil
+}
+
+// Embedded starts a server in this process, reached through pipes in memory: no
+// port is opened. What it holds ends with it.
+func Embedded(cfg Config) (*Redis, error) {
+	if err := cfg.fill(); err != nil {
+		return nil, err
+	}
+	server := startEmbedded()
+	opt := &goredis.Options{
+		Addr:   "embedded",
+		Dialer: func(context.Context, string, string) (net.Conn, error) { return server.Dial() },
+	}
+	tune(opt)
+	return &Redis{cfg: cfg, client: goredis.NewClient(opt), server: server}, nil
+}
+
+// tune sets what both kinds of server share.
+func tune(opt *goredis.Options) {
+	opt.ContextTimeoutEnabled = true // a caller's deadline counts more than the default timeouts
+	opt.DialTimeout = 2 * time.Second
+	opt.DialerRetries = 1 // commands are retried, that is enough
+	opt.PipelinePoolSize = -1
+	opt.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+}
+
+// Ping tells whether the server answers.
+func (r *Redis) Ping(ctx context.Context) error {
+	if err := r.client.Ping(ctx).Err(); err != nil {
+		return fmt.Errorf("redis: %w", err)
+	}
+	return nil
+}
+
+// Close ends the connections, and the server if it is embedded. Work must have
+// returned before.
+func (r *Redis) Close() error {
+	err := r.client.Close()
+	if r.server != nil {
+		r.server.stop()
+	}
+	if err != nil && !errors.Is(err, goredis.ErrClosed) {
+		return fmt.Errorf("redis: %w", err)
+	}
+	return nil
+}
+
+// An embedded server is miniredis with a clock: by itself it never lets a key
+// expire.
+type embedded struct {
+	*miniredis.Miniredis
+	quit func()
+}
+
+const embeddedTick = 100 * time.Millisecond
+
+func startEmbedded() *embedded {
+	s := &embedded{Miniredis: miniredis.NewMiniRedis()}
+	done, ticking := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ticking)
+		t := time.NewTicker(embeddedTick)
+		defer t.Stop()
+		last := time.Now()
+		for {
+			select {
+			case <-done:
+				return
+			case <-t.C:
+				now := time.Now()
+				s.FastForward(now.Sub(last))
+				last = now
+			}
+		}
+	}()
+	s.quit = sync.OnceFunc(func() {
+		close(done)
+		<-ticking
+		s.Close()
+	})
+	return s
+}
+
+func (s *embedded) stop() { s.quit() }

@@ -1,0 +1,83 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/hibiken/asynq"
+)
+
+// A worker runs the handlers of one Work.
+type worker struct {
+	ctx     context.Context // of Work: its end stops the handlers
+	cfg     Config
+	handle  func(ctx context.Context, liveID string) error
+	slots   chan struct{}  // asynq gives up its own when a lease ends, with the handler still at work
+	running sync.WaitGroup // likewise
+}
+
+func newWorker(ctx context.Context, n int, cfg Config, handle func(context.Context, string) error) *worker {
+	return &worker{ctx: ctx, cfg: cfg, handle: handle, slots: make(chan struct{}, n)}
+}
+
+// process is asynq's handler. The context it is given ends with the lease of the
+// task and is not passed on.
+func (w *worker) process(_ context.Context, t *asynq.Task) error {
+	w.running.Add(1)
+	defer w.running.Done()
+	select {
+	case w.slots <- struct{}{}:
+		defer func() { <-w.slots }()
+	case <-w.ctx.Done():
+		return w.ctx.Err()
+	}
+	if err := w.ctx.Err(); err != nil {
+		return err // both were ready
+	}
+	ctx, cancel := context.WithTimeout(w.ctx, w.cfg.HandlerTimeout)
+	defer cancel()
+	return w.handle(ctx, string(t.Payload()))
+}
+
+// failed tells whether an error counts, and makes the next delay longer.
+func (w *worker) failed(err error) bool {
+	return !interrupted(w.ctx, err)
+}
+
+// delay is the time until a job is delivered again: none when its worker was
+// stopped or died, otherwise doubling from RetryMin to RetryMax. A fifth is left
+// to chance so that jobs that failed together do not come back together.
+func (w *worker) delay(failures int, err error, _ *asynq.Task) time.Duration {
+	if interrupted(w.ctx, err) {
+		return 0
+	}
+	d := w.cfg.RetryMin
+	for range failures {
+		if d >= w.cfg.RetryMax {
+			break
+		}
+		d *= 2
+	}
+	d = min(d, w.cfg.RetryMax)
+	return d - time.Duration(rand.Int64N(int64(d)/5+1))
+}
+
+func interrupted(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || errors.Is(err, asynq.ErrLeaseExpired)
+}
+
+// asynqLog passes on what asynq logs, its chatter as debug.
+type asynqLog struct{ *slog.Logger }
+
+func (l asynqLog) Debug(args ...any) { l.Logger.Debug("asynq: " + fmt.Sprint(args...)) }
+func (l asynqLog) Info(args ...any)  { l.Logger.Debug("asynq: " + fmt.Sprint(args...)) }
+func (l asynqLog) Warn(args ...any)  { l.Logger.Warn("asynq: " + fmt.Sprint(args...)) }
+func (l asynqLog) Error(args ...any) { l.Logger.Error("asynq: " + fmt.Sprint(args...)) }
+
+// Fatal is not for a library to act upon: it is one more error.
+func (l asynqLog) Fatal(args ...any) { l.Error(args...) }
