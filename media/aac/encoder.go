@@ -76,6 +76,7 @@ type Encoder struct {
 	codec  *codec.Encoder
 	planes [][]float32 // the frame being filled, one slice per channel
 	filled int         // samples in it
+	used   bool        // the codec was given sound
 	frame  []byte
 	failed error
 }
@@ -162,11 +163,7 @@ func (e *Encoder) Flush(emit func(frame []byte)) error {
 		}
 		return e.failed
 	}
-	frames := 1
 	if e.filled > 0 {
-		frames = 2
-	}
-	for range frames {
 		for _, plane := range e.planes {
 			clear(plane[e.filled:])
 		}
@@ -175,7 +172,7 @@ func (e *Encoder) Flush(emit func(frame []byte)) error {
 			return err
 		}
 	}
-	for !e.codec.Drained() {
+	for e.used && !e.codec.Drained() {
 		if err := e.encode(nil, emit); err != nil {
 			return err
 		}
@@ -187,6 +184,7 @@ func (e *Encoder) Flush(emit func(frame []byte)) error {
 // encode gives one frame of sound to the codec, or none at the end. The codec
 // answers with the frame before it.
 func (e *Encoder) encode(planes [][]float32, emit func(frame []byte)) error {
+	e.used = true
 	if err := e.run(planes); err != nil {
 		e.failed = err
 		return err
