@@ -1,0 +1,63 @@
+package hls
+
+import (
+	"errors"
+	"io/fs"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+)
+
+// NewHandler serves the media in a [Store] (playlists, segments, MP3) under
+// their keys: mount it with [net/http.StripPrefix] so that the path that is
+// left is the key. Only the types that [ContentType] knows are served, GET and
+// HEAD, whole or in ranges, streamed from the store. Segments may be cached
+// for ever, playlists for a second, everything else for ten.
+func NewHandler(store Store) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if readOnly(w, r) {
+			return
+		}
+		serveObject(w, r, store, strings.TrimPrefix(r.URL.Path, "/"))
+	})
+}
+
+// cacheOf is how long an object of that name may be cached.
+func cacheOf(key string) string {
+	switch path.Ext(key) {
+	case ".ts", ".mp4", ".m4s":
+		return cacheSegment
+	case ".m3u8":
+		if path.Base(key) == playlistName {
+			return cachePlaylist
+		}
+	}
+	return cacheMultivariant
+}
+
+func serveObject(w http.ResponseWriter, r *http.Request, store Store, key string) {
+	if _, known := contentTypes[path.Ext(key)]; !known {
+		refuse(w, http.StatusNotFound, cacheMissing, "no such media")
+		return
+	}
+	object, err := store.Open(r.Context(), key)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, ErrKey):
+		refuse(w, http.StatusNotFound, cacheMissing, "no such media, or not yet")
+		return
+	case err != nil:
+		w.Header().Set("Retry-After", "2")
+		refuse(w, http.StatusServiceUnavailable, "no-store", "the media store does not answer, ask again")
+		return
+	}
+	defer object.Close()
+	h := w.Header()
+	h["Content-Type"] = []string{ContentType(key)}
+	h["Cache-Control"] = []string{cacheOf(key)}
+	h["Access-Control-Allow-Origin"] = allowAll
+	if tag := object.Info().ETag; tag != "" {
+		h["Etag"] = []string{tag}
+	}
+	http.ServeContent(w, r, "", time.Time{}, object)
+}

@@ -1,0 +1,310 @@
+package hls
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/roadwave/roadwave/media"
+)
+
+const (
+	// preRoll is transcoded and thrown away before the first segment of a run
+	// that does not begin with the live, so that decoder and encoder have
+	// settled: an Opus decoder needs 80 ms (RFC 7845 §4.6).
+	preRoll = media.SampleRate / 5
+	// shortHole is the longest hole that cannot be filled with an Opus frame.
+	shortHole = 120
+
+	firstPause = 250 * time.Millisecond
+	longPause  = 10 * time.Second
+	// goodRun is how long a run must last for the next pause to be short again.
+	goodRun = 30 * time.Second
+)
+
+// errHole ends a run whose next packet is not there: the live jumped, or the
+// ladder was too slow and the packets left the window.
+var errHole = errors.New("the packets it needs next are gone")
+
+// A ladder makes the rungs while somebody listens. It reads packets from where
+// the Opus rendition keeps them anyway, so a start in the past and a slow
+// encoder cost no queue.
+type ladder struct {
+	live   *Live
+	signal chan struct{} // a packet came, or the end
+	used   atomic.Int64  // last use, Unix nanoseconds
+
+	running atomic.Bool
+	mu      sync.Mutex
+	done    chan struct{} // closed when the last run has ended
+	cancel  context.CancelFunc
+	stopped bool // for good
+}
+
+func newLadder(l *Live) *ladder {
+	done := make(chan struct{})
+	close(done)
+	return &ladder{live: l, signal: make(chan struct{}, 1), done: done, cancel: func() {}}
+}
+
+// notify tells the ladder that there is something to read.
+func (d *ladder) notify() {
+	if !d.running.Load() {
+		return
+	}
+	select {
+	case d.signal <- struct{}{}:
+	default:
+	}
+}
+
+// touch notes that somebody listens and starts the ladder if need be.
+func (d *ladder) touch() {
+	now := time.Now().UnixNano()
+	// Listeners ask many times a second; one note in a while is enough and
+	// keeps their cores from sharing a cache line.
+	if last := d.used.Load(); now-last > int64(min(time.Second, d.live.config.LadderIdle/4)) {
+		d.used.Store(now)
+	}
+	if !d.running.Load() {
+		d.start()
+	}
+}
+
+func (d *ladder) idle() bool {
+	return d.live.config.Ladder == OnDemand && d.left() <= 0
+}
+
+func (d *ladder) left() time.Duration {
+	return time.Until(time.Unix(0, d.used.Load()).Add(d.live.config.LadderIdle))
+}
+
+func (d *ladder) start() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stopped || d.running.Load() {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	d.done, d.cancel = make(chan struct{}), cancel
+	d.running.Store(true)
+	go d.run(ctx, d.done)
+}
+
+// wait waits until the ladder has finished the rungs of a live that ended.
+func (d *ladder) wait(ctx context.Context) error {
+	d.mu.Lock()
+	done := d.done
+	d.mu.Unlock()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("hls: the ladder did not finish in time: %w", ctx.Err())
+	}
+}
+
+// stop ends the ladder for good.
+func (d *ladder) stop(ctx context.Context) error {
+	d.mu.Lock()
+	d.stopped = true
+	d.cancel()
+	d.mu.Unlock()
+	return d.wait(ctx)
+}
+
+// run makes runs until nobody listens, the live has ended, or ctx is done.
+func (d *ladder) run(ctx context.Context, done chan struct{}) {
+	defer close(done)
+	pause := firstPause
+	for {
+		began := time.Now()
+		err := d.transcode(ctx)
+		if err == nil || ctx.Err() != nil || d.idle() {
+			if d.leave(err == nil && d.live.ended.Load()) {
+				return
+			}
+			continue
+		}
+		d.live.report(LadderError{err})
+		if time.Since(began) > goodRun {
+			pause = firstPause
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+		pause = min(2*pause, longPause)
+	}
+}
+
+// leave ends the ladder unless somebody came to listen at the last moment.
+func (d *ladder) leave(finished bool) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.stopped = d.stopped || finished
+	d.running.Store(false)
+	if d.stopped || d.idle() {
+		d.cancel()
+		return true
+	}
+	d.running.Store(true)
+	return false
+}
+
+// transcode makes one run: a fresh transcoder, from somewhere in the past to
+// the live edge and on. It returns nil at the end of the live and when nobody
+// listens any more. A panic of the transcoder costs this run, nothing else.
+func (d *ladder) transcode(ctx context.Context) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("the transcoder panicked: %v\n%s", v, debug.Stack())
+		}
+	}()
+	t, err := d.live.config.NewTranscoder()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, t.Close()) }()
+	for !d.live.opus.begun() {
+		if d.live.ended.Load() || !d.sleep(ctx) {
+			return nil
+		}
+	}
+	r := d.begin()
+	cursor := r.from
+	batch := make([]media.Packet, 0, 64)
+	for {
+		ended := d.live.ended.Load() // before reading: nothing comes after it
+		batch = d.live.opus.read(cursor, batch[:0])
+		if len(batch) == 0 {
+			if ended {
+				return r.finish(t)
+			}
+			r.show()
+			if !d.sleep(ctx) {
+				return nil
+			}
+			continue
+		}
+		if batch[0].PTS-cursor >= shortHole {
+			return errHole
+		}
+		for _, p := range batch {
+			if err := t.Transcode(p, r.emit); err != nil {
+				return err
+			}
+			if r.err != nil {
+				return r.err
+			}
+			cursor = p.End()
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// sleep waits for packets; it returns false when the ladder should end.
+func (d *ladder) sleep(ctx context.Context) bool {
+	if d.idle() || ctx.Err() != nil {
+		return false
+	}
+	var idle <-chan time.Time
+	if d.live.config.Ladder == OnDemand {
+		timer := time.NewTimer(d.left())
+		defer timer.Stop()
+		idle = timer.C
+	}
+	select {
+	case <-d.signal:
+	case <-idle:
+	case <-ctx.Done():
+	}
+	return true
+}
+
+// A ladderRun is one stretch of the rungs, made by one transcoder.
+type ladderRun struct {
+	live   *Live
+	from   int64   // PTS of the first packet to transcode
+	wanted []int64 // per rung: frames that begin before it are pre-roll
+	shown  bool
+	err    error // from packaging
+}
+
+// begin chooses where a run begins: Backfill before the live edge, but never in
+// a segment that a rung already has, and with pre-roll unless it is the very
+// start of the live.
+func (d *ladder) begin() *ladderRun {
+	l := d.live
+	length := l.shape.length
+	backfill := int64(l.config.Backfill / l.config.SegmentDuration)
+	k := l.opus.next() - backfill
+	have := int64(math.MaxInt64)
+	for _, rung := range l.rungs {
+		rung.hold(true)
+		have = min(have, rung.next())
+	}
+	k = max(k, have)
+	oldest, origin := l.opus.oldest(), l.origin.Load()
+	r := &ladderRun{live: l, wanted: make([]int64, len(l.rungs))}
+	fromStart := oldest == origin && k*length <= origin
+	if fromStart {
+		k, r.from = origin/length, origin
+	} else {
+		for k*length-preRoll < oldest {
+			k++
+		}
+		r.from = k*length - preRoll
+	}
+	for i, rung := range l.rungs {
+		r.wanted[i] = rung.restart(k, fromStart)
+	}
+	return r
+}
+
+// emit packages one frame of a rung.
+func (r *ladderRun) emit(rung int, f media.Frame) {
+	if rung < 0 || rung >= len(r.wanted) || len(f.Data) == 0 || f.Duration <= 0 {
+		r.err = fmt.Errorf("the transcoder emitted a frame of %d bytes and %d samples for rung %d of %d", len(f.Data), f.Duration, rung, len(r.wanted))
+		return
+	}
+	if f.PTS < r.wanted[rung] {
+		return
+	}
+	r.wanted[rung] = f.PTS
+	if err := r.live.rungs[rung].write(media.Packet{PTS: f.PTS, Duration: f.Duration, Data: f.Data}); err != nil {
+		r.err = err
+	}
+}
+
+// show lets listeners see the rungs once they have come up to the live edge:
+// a player that saw the list while it is made would begin far in the past.
+func (r *ladderRun) show() {
+	if r.shown {
+		return
+	}
+	r.shown = true
+	for _, rung := range r.live.rungs {
+		rung.hold(false)
+	}
+	r.live.changes.announce()
+}
+
+func (r *ladderRun) finish(t Transcoder) error {
+	if err := t.Flush(r.emit); err != nil {
+		return err
+	}
+	var err error
+	for _, rung := range r.live.rungs {
+		err = errors.Join(err, rung.end())
+	}
+	r.live.changes.announce()
+	return errors.Join(r.err, err)
+}

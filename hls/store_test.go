@@ -1,0 +1,68 @@
+package hls_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/roadwave/roadwave/hls"
+	"github.com/roadwave/roadwave/hls/hlstest"
+)
+
+func openDir(t *testing.T, path string) *hls.Dir {
+	t.Helper()
+	d, err := hls.NewDir(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+	return d
+}
+
+func TestDirStore(t *testing.T) {
+	hlstest.TestStore(t, func(t *testing.T) hls.Store { return openDir(t, t.TempDir()) })
+}
+
+func TestDirStoreWithoutSync(t *testing.T) {
+	hlstest.TestStore(t, func(t *testing.T) hls.Store { return openDir(t, t.TempDir()).WithoutSync() })
+}
+
+func TestMemoryStore(t *testing.T) {
+	hlstest.TestStore(t, func(*testing.T) hls.Store { return hls.NewMemory() })
+}
+
+func TestDirSweepsWhatTheDeadLeft(t *testing.T) {
+	path := t.TempDir()
+	old, fresh := filepath.Join(path, ".put-old"), filepath.Join(path, ".put-fresh")
+	for _, name := range []string{old, fresh} {
+		if err := os.WriteFile(name, []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	yesterday := time.Now().Add(-24 * time.Hour)
+	if err := os.Chtimes(old, yesterday, yesterday); err != nil {
+		t.Fatal(err)
+	}
+	openDir(t, path)
+	if _, err := os.Stat(old); !os.IsNotExist(err) {
+		t.Errorf("the old leftover is still there: %v", err)
+	}
+	if _, err := os.Stat(fresh); err != nil {
+		t.Errorf("a file another process may be writing is gone: %v", err)
+	}
+}
+
+func TestDirDoesNotFollowLinksOut(t *testing.T) {
+	path, outside := t.TempDir(), t.TempDir()
+	if err := os.WriteFile(filepath.Join(outside, "secret.ts"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside, filepath.Join(path, "link")); err != nil {
+		t.Skip("no symlinks here:", err)
+	}
+	if o, err := openDir(t, path).Open(t.Context(), "link/secret.ts"); err == nil {
+		o.Close()
+		t.Error("a link led out of the store")
+	}
+}
