@@ -1,0 +1,65 @@
+package redis
+
+import (
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/roadwave/roadwave/roadwaved/internal/redis/redistest"
+	"github.com/roadwave/roadwave/roadwaved/internal/station"
+	"github.com/roadwave/roadwave/roadwaved/internal/station/stationtest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// quick keeps the tests short.
+var quick = Config{Poll: 10 * time.Millisecond, RetryMin: 50 * time.Millisecond, RetryMax: 200 * time.Millisecond}
+
+// onEach runs a test on both kinds of server.
+func onEach(t *testing.T, test func(t *testing.T, open func(t *testing.T) *Redis)) {
+	t.Run("embedded", func(t *testing.T) {
+		test(t, func(t *testing.T) *Redis {
+			r, err := Embedded(quick)
+			return ready(t, r, err)
+		})
+	})
+	t.Run("server", func(t *testing.T) {
+		server := redistest.Start(t)
+		test(t, func(t *testing.T) *Redis {
+			r, err := Dial(server.URL, quick)
+			if err == nil {
+				err = r.client.FlushAll(t.Context()).Err()
+			}
+			return ready(t, r, err)
+		})
+	})
+}
+
+func ready(t *testing.T, r *Redis, err error) *Redis {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := r.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestBoard(t *testing.T) {
+	onEach(t, func(t *testing.T, open func(t *testing.T) *Redis) {
+		stationtest.TestBoard(t, func(t *testing.T) station.Board { return open(t).Board() }, time.Sleep)
+	})
+}
+
+func TestQueue(t *testing.T) {
+	onEach(t, func(t *testing.T, open func(t *testing.T) *Redis) {
+		stationtest.TestQueue(t, func(t *testing.T) station.Queue { return open(t).Queue() })
+	})
+}
