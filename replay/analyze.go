@@ -1,0 +1,157 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"time"
+
+	"github.com/roadwave/roadwave/media/loudness"
+)
+
+var (
+	// ErrEmpty is returned for a recording with less than 0.4 s of sound, which
+	// is too little to measure.
+	ErrEmpty = errors.New("replay: the recording is empty")
+
+	// ErrSilent is returned for a recording in which there is nothing to hear:
+	// it never exceeds −70 LUFS. There is no gain that would make sense.
+	ErrSilent = errors.New("replay: the recording is silent")
+)
+
+// Loudness describes a programme.
+type Loudness struct {
+	Integrated float64 // LUFS
+	Range      float64 // LU (LRA)
+	TruePeak   float64 // dBTP
+	// Momentary is the loudness in LUFS of the 400 ms that end with each 100 ms;
+	// −Inf for silence.
+	Momentary []float32 `json:"-"`
+}
+
+// A gauge measures a sound block by block. It is a [loudness.Meter] taken
+// apart: the envelope needs its inside, and filtering twice would cost.
+type gauge struct {
+	weighting *loudness.Weighting
+	peaks     *loudness.TruePeak
+	gate      loudness.Gate
+	momentary []float32
+	truePeak  float32
+	energy    float64
+	blocks    int
+}
+
+func newGauge() *gauge {
+	return &gauge{weighting: loudness.NewWeighting(channels), peaks: loudness.NewTruePeak(channels)}
+}
+
+// write gives the K-weighted power of the block.
+func (g *gauge) write(block []float32) (power float64) {
+	energy := g.weighting.Energy(block)
+	g.truePeak = g.peaks.Write(block, g.truePeak)
+	g.energy += energy
+	if g.blocks++; g.blocks%stepBlocks == 0 {
+		g.gate.Add(g.energy / (stepBlocks * blockFrames))
+		g.momentary = append(g.momentary, float32(g.gate.Momentary()))
+		g.energy = 0
+	}
+	return energy / blockFrames
+}
+
+func (g *gauge) result() Loudness {
+	return Loudness{
+		Integrated: g.gate.Integrated(),
+		Range:      g.gate.Range(),
+		TruePeak:   loudness.Decibels(float64(g.peaks.Flush(g.truePeak))),
+		Momentary:  g.momentary,
+	}
+}
+
+// An Analysis is what there is to know of a recording before mastering it.
+type Analysis struct {
+	// Duration of the recording.
+	Duration time.Duration
+	// Loudness of the recording as it is.
+	Loudness Loudness
+	// Silences that are longer than [Config.SilenceMin], from the end of one sound
+	// to the beginning of the next.
+	Silences []Interval
+	// Removed is what Master cuts out of them.
+	Removed []Interval
+	// Kept is how long the replay will be.
+	Kept time.Duration
+
+	env  *envelope
+	kept []span
+}
+
+// Analyze decodes a recording and finds out how loud it is and where nothing
+// is to be heard. Any sound file that FFmpeg reads will do. Errors: [ErrEmpty], [ErrSilent],
+// [ErrUnreadable], fs.ErrNotExist, that of ctx.
+func (m *Maker) Analyze(ctx context.Context, recording string) (*Analysis, error) {
+	return m.analyze(ctx, recording, m.report(Analyzing))
+}
+
+func (m *Maker) analyze(ctx context.Context, recording string, r *reporter) (*Analysis, error) {
+	if info, err := os.Stat(recording); err != nil {
+		return nil, fmt.Errorf("replay: %w", err)
+	} else if info.Size() == 0 {
+		return nil, fmt.Errorf("%w: %s has no bytes", ErrEmpty, recording)
+	}
+	expected := oggBlocks(recording)
+	r.at(Analyzing, 0, expected)
+	env, g := &envelope{}, newGauge()
+	err := m.ffmpeg.decode(ctx, recording, func(block []float32) error {
+		env.add(g.write(block), peakOf(block))
+		if env.blocks()%1024 == 0 {
+			r.at(Analyzing, env.blocks(), expected)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	a := &Analysis{Duration: blockTime(env.blocks()), Loudness: g.result(), env: env}
+	switch {
+	case env.blocks() < momentBlocks:
+		return nil, fmt.Errorf("%w: %v of sound", ErrEmpty, a.Duration)
+	case math.IsInf(a.Loudness.Integrated, -1):
+		return nil, fmt.Errorf("%w: its highest peak is %.0f dBTP", ErrSilent, a.Loudness.TruePeak)
+	}
+	m.findSilences(a)
+	r.at(Analyzing, 1, 1)
+	m.cfg.Logger.Info("recording analyzed", "duration", a.Duration, "lufs", round(a.Loudness.Integrated),
+		"dbtp", round(a.Loudness.TruePeak), "lra", round(a.Loudness.Range), "silences", len(a.Silences), "kept", a.Kept)
+	return a, nil
+}
+
+func (m *Maker) findSilences(a *Analysis) {
+	blocks := a.env.blocks()
+	a.kept = []span{{0, blocks}}
+	if m.cfg.SilenceMin > 0 {
+		d := newDetector(a.env, m.cfg.SilenceThreshold, a.Loudness.Integrated, m.cfg.SilenceMin)
+		silences := d.find()
+		kept := keep(silences, blocks, blocksIn(m.cfg.SilenceKeep))
+		// A single click between silences can be too short to be measured.
+		if !math.IsInf(a.env.loudness(kept), -1) {
+			a.kept = kept
+			for _, s := range silences {
+				a.Silences = append(a.Silences, s.interval())
+			}
+		}
+	}
+	a.Kept = blockTime(total(a.kept))
+	at := 0
+	for _, s := range append(a.kept[:len(a.kept):len(a.kept)], span{blocks, blocks}) {
+		if s.begin > at {
+			a.Removed = append(a.Removed, span{at, s.begin}.interval())
+		}
+		at = s.end
+	}
+}
+
+func (s span) interval() Interval { return Interval{blockTime(s.begin), blockTime(s.end)} }
+
+func round(v float64) float64 { return math.Round(v*100) / 100 }

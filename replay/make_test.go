@@ -1,0 +1,96 @@
+package replay
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/roadwave/roadwave/hls"
+	"github.com/roadwave/roadwave/media/mediatest"
+)
+
+// judge measures a file with FFmpeg's ebur128 filter, independently of us.
+func judge(t testing.TB, path string) (integrated, truePeak float64) {
+	t.Helper()
+	out, err := exec.Command(mediatest.Tool(t, "ffmpeg"), "-hide_banner", "-nostats", "-i", path,
+		"-af", "ebur128=peak=true", "-f", "null", "-").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	summary := string(out[strings.LastIndex(string(out), "Summary:"):])
+	read := func(label string) float64 {
+		found := regexp.MustCompile(label + `:\s+(-?[\d.]+)`).FindStringSubmatch(summary)
+		if found == nil {
+			t.Fatalf("no %s in\n%s", label, summary)
+		}
+		v, _ := strconv.ParseFloat(found[1], 64)
+		return v
+	}
+	return read("I"), read("Peak")
+}
+
+// Every kind of sound must come out at −14 LUFS ±0.5 with peaks of −1 dBTP at
+// most, judged on the finished MP3 by FFmpeg.
+func TestLoudnessOfEverySound(t *testing.T) {
+	for name, s := range map[string]sound{
+		"speech":              voice(12, 1),
+		"speech over a road":  voice(12, 2).gain(-6).mix(road(12, 0.005, 2)),
+		"music":               music(12, 3),
+		"mixed":               join(voice(8, 4).gain(-10), music(8, 4)),
+		"very quiet":          voice(10, 5).gain(-45),
+		"very loud":           music(8, 6).gain(12),
+		"very peaky":          voice(12, 7).gain(-24).mix(claps(12, 7)),
+		"peaks between":       sine(6, 12000, 0.9).mix(sine(6, 11000, 0.9)),
+		"one second":          voice(1, 9),
+		"speech with a pause": join(voice(6, 10), road(8, 0.0005, 10), voice(6, 11)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := hls.NewMemory()
+			result, err := newMaker(t, Config{}).Make(context.Background(), Job{
+				Recording: record(t, "recording.opus", s), Store: store, Prefix: "replay/1",
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			mp3 := fetch(t, store, result.Audio)
+			integrated, peak := judge(t, mp3)
+			t.Logf("%-20s %6.2f LUFS %6.2f dBTP → ours %6.2f LUFS %6.2f dBTP, FFmpeg %6.1f %6.1f; gain %5.1f dB, limiter %4.1f dB, %d tries",
+				name, result.Before.Integrated, result.Before.TruePeak, result.After.Integrated, result.After.TruePeak,
+				integrated, peak, result.Gain, result.Reduction, result.Tries)
+			if integrated < -14.5 || integrated > -13.5 || peak > -1 || !result.OnTarget {
+				t.Errorf("the MP3 has %.1f LUFS and %.1f dBTP", integrated, peak)
+			}
+		})
+	}
+}
+
+// fetch copies an object into a file.
+func fetch(t testing.TB, store hls.Store, key string) string {
+	t.Helper()
+	o, err := store.Open(context.Background(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Close()
+	path := filepath.Join(t.TempDir(), filepath.Base(key))
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.ReadFrom(o); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+var _ = fmt.Sprint
+var _ = time.Second

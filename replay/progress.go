@@ -1,0 +1,99 @@
+package replay
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"os"
+	"time"
+
+	"github.com/roadwave/roadwave/media"
+)
+
+// A Step is a part of the work.
+type Step string
+
+// The steps, in order.
+const (
+	Analyzing Step = "analyze"
+	Mastering Step = "master"
+	Verifying Step = "verify"
+	Packaging Step = "package"
+)
+
+// share is what part of a replay's time a step takes.
+var share = map[Step]struct{ begin, size float64 }{
+	Analyzing: {0, 0.25},
+	Mastering: {0.25, 0.6},
+	Verifying: {0.85, 0.12},
+	Packaging: {0.97, 0.03},
+}
+
+// Progress says how far a replay is.
+type Progress struct {
+	Step Step
+	// Fraction of the whole replay that is done, 0 to 1. It goes back when the
+	// mastering has to be repeated.
+	Fraction float64
+	// Remaining is an estimate of the time to the end; 0 when nothing can be
+	// said yet.
+	Remaining time.Duration
+}
+
+// A reporter tells the progress of one call.
+type reporter struct {
+	tell  func(Progress)
+	start time.Time
+	from  float64 // fraction at the start
+	last  Progress
+}
+
+func (m *Maker) report(first Step) *reporter {
+	return &reporter{tell: m.cfg.Progress, start: time.Now(), from: share[first].begin}
+}
+
+// at says that done of all of a step are done; all may be 0 for unknown.
+func (r *reporter) at(step Step, done, all int) {
+	if r.tell == nil {
+		return
+	}
+	part := 0.0
+	if all > 0 {
+		part = min(1, float64(done)/float64(all))
+	}
+	p := Progress{Step: step, Fraction: share[step].begin + part*share[step].size}
+	if step == r.last.Step && p.Fraction < r.last.Fraction+0.01 && p.Fraction >= r.last.Fraction && part < 1 {
+		return
+	}
+	if gained := p.Fraction - r.from; gained > 0.02 {
+		p.Remaining = time.Duration(float64(time.Since(r.start)) / gained * (1 - p.Fraction))
+	}
+	if p != r.last {
+		r.last = p
+		r.tell(p)
+	}
+}
+
+// oggBlocks is about how long an Ogg Opus file is, from the granule position of
+// its last page (RFC 3533 §6, RFC 7845 §4); 0 when that cannot be told. It is
+// for the progress alone.
+func oggBlocks(path string) int {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	const reach = 1 << 17 // two pages of the largest size
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return 0
+	} else if _, err = f.Seek(max(0, info.Size()-reach), io.SeekStart); err != nil {
+		return 0
+	}
+	tail, err := io.ReadAll(io.LimitReader(f, reach))
+	at := bytes.LastIndex(tail, []byte("OggS\x00"))
+	if err != nil || at < 0 || len(tail) < at+14 {
+		return 0
+	}
+	granule := int64(binary.LittleEndian.Uint64(tail[at+6:]))
+	return int(max(0, min(granule, 1000*3600*media.SampleRate)) / blockFrames)
+}
