@@ -46,7 +46,7 @@ func (b *Builder) Page(h Header) []byte {
 	binary.LittleEndian.PutUint32(page[18:], h.Sequence)
 	page[26] = byte(b.segments)
 	copy(page[headerSize:], b.lacing[:b.segments])
-	binary.LittleEndian.PutUint32(page[offsetChecksum:], checksum(page))
+	binary.LittleEndian.PutUint32(page[offsetChecksum:], Checksum(page))
 	b.buf = b.buf[:headroom]
 	b.segments = 0
 	return page

@@ -40,8 +40,8 @@ func update(crc uint32, b []byte) uint32 {
 	return crc
 }
 
-// checksum is taken over the whole page with its own field set to zero.
-func checksum(page []byte) uint32 {
+// Checksum is taken over the whole page with its own field set to zero.
+func Checksum(page []byte) uint32 {
 	var zero [4]byte
 	crc := update(0, page[:offsetChecksum])
 	crc = update(crc, zero[:])

@@ -76,7 +76,7 @@ func Parse(b []byte) (Page, error) {
 	if size > len(b) {
 		return Page{}, ErrShort
 	}
-	if checksum(b[:size]) != binary.LittleEndian.Uint32(b[offsetChecksum:]) {
+	if Checksum(b[:size]) != binary.LittleEndian.Uint32(b[offsetChecksum:]) {
 		return Page{}, ErrChecksum
 	}
 	body := headerSize + int(b[26])
