@@ -18,72 +18,71 @@ import (
 
 // A ClientConfig says how a [Client] works. The zero value is ready.
 type ClientConfig struct {
-	// UDPAddress is the one local UDP address of all publishers. Default ":0".
-	UDPAddress string
-	// Loopback offers loopback addresses: to servers on this machine.
+	// LocalIP is the one local address to send from. Default: all of them are
+	// tried, loopback ones only when Loopback is set.
+	LocalIP net.IP
+	// Loopback offers loopback addresses, for servers on this machine. It is
+	// on by itself when LocalIP is one.
 	Loopback bool
-	// TCP connects to the server's TCP candidates too.
-	TCP bool
+	// OnlyTCP connects to the server's TCP candidates and no others, as a
+	// network without UDP would have it.
+	OnlyTCP bool
 	// HTTP makes the requests. Default [http.DefaultClient].
 	HTTP *http.Client
 	// Logger gets what happens. Default: nothing.
 	Logger *slog.Logger
 }
 
-// A Client publishes lives to WHIP servers. Any number of them share its UDP
-// port, so one process can play hundreds of creators.
+// A Client publishes lives to WHIP servers, any number at once. Each one has
+// UDP ports of its own: a server tells its creators apart by their addresses.
 type Client struct {
 	cfg         ClientConfig
 	api         *webrtc.API
 	certificate webrtc.Certificate
-	udp         *net.UDPConn
-	mux         *ice.UDPMuxDefault
 }
 
-// NewClient opens the UDP port.
+// NewClient makes a client; it holds nothing that needs closing.
 func NewClient(cfg ClientConfig) (*Client, error) {
-	setDefault(&cfg.UDPAddress, ":0")
 	if cfg.HTTP == nil {
 		cfg.HTTP = http.DefaultClient
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	certificate, err := newCertificate()
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{cfg: cfg, certificate: certificate}
+	c.api, err = c.newAPI(pionLogs{cfg.Logger})
+	return c, err
+}
+
+// newCertificate is made once, not once per session: it costs more than a
+// handshake.
+func newCertificate() (webrtc.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, fmt.Errorf("whip: make a certificate: %w", err)
+		return webrtc.Certificate{}, fmt.Errorf("whip: make a certificate: %w", err)
 	}
 	certificate, err := webrtc.GenerateCertificate(key)
 	if err != nil {
-		return nil, fmt.Errorf("whip: make a certificate: %w", err)
+		return webrtc.Certificate{}, fmt.Errorf("whip: make a certificate: %w", err)
 	}
-	address, err := net.ResolveUDPAddr("udp", cfg.UDPAddress)
-	if err != nil {
-		return nil, fmt.Errorf("whip: UDP address %q: %w", cfg.UDPAddress, err)
-	}
-	udp, err := net.ListenUDP("udp", address)
-	if err != nil {
-		return nil, fmt.Errorf("whip: client port: %w", err)
-	}
-	_ = growReadBuffer(udp, 1<<20)
-	logs := pionLogs{cfg.Logger}
-	c := &Client{cfg: cfg, certificate: *certificate, udp: udp}
-	c.mux = ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: udp, Logger: logs.NewLogger("udp")})
-	c.api, err = c.newAPI(logs)
-	return c, err
+	return *certificate, nil
 }
 
 func (c *Client) newAPI(logs pionLogs) (*webrtc.API, error) {
 	var e webrtc.SettingEngine
 	e.LoggerFactory = logs
-	e.SetICEUDPMux(c.mux)
-	e.SetIncludeLoopbackCandidate(c.cfg.Loopback)
-	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
-	networks := []webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6}
-	if c.cfg.TCP {
-		networks = append(networks, webrtc.NetworkTypeTCP4, webrtc.NetworkTypeTCP6)
+	e.SetIncludeLoopbackCandidate(c.cfg.Loopback || c.cfg.LocalIP.IsLoopback())
+	if c.cfg.LocalIP != nil {
+		e.SetIPFilter(c.cfg.LocalIP.Equal)
 	}
-	e.SetNetworkTypes(networks)
+	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
+	if c.cfg.OnlyTCP {
+		e.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeTCP4, webrtc.NetworkTypeTCP6})
+	}
 	codecs := &webrtc.MediaEngine{}
 	if err := registerOpus(codecs); err != nil {
 		return nil, err
@@ -101,9 +100,4 @@ func (c *Client) newAPI(logs pionLogs) (*webrtc.API, error) {
 	registry.Add(responder)
 	registry.Add(reports)
 	return webrtc.NewAPI(webrtc.WithSettingEngine(e), webrtc.WithMediaEngine(codecs), webrtc.WithInterceptorRegistry(registry)), nil
-}
-
-// Close frees the UDP port. Publishers still running lose their connection.
-func (c *Client) Close() error {
-	return c.mux.Close()
 }

@@ -56,8 +56,7 @@ func Publish(ctx context.Context, endpoint string, src media.Source, cfg Publish
 	if err != nil {
 		return PublishStats{}, err
 	}
-	stats, err := c.Publish(ctx, endpoint, src, cfg)
-	return stats, errors.Join(err, c.Close())
+	return c.Publish(ctx, endpoint, src, cfg)
 }
 
 // Publish sends a source to a WHIP endpoint until the source ends, the context

@@ -2,9 +2,6 @@ package whip
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -49,18 +46,14 @@ func NewServer(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	certificate, err := newCertificate()
 	if err != nil {
-		return nil, fmt.Errorf("whip: make a certificate: %w", err)
-	}
-	certificate, err := webrtc.GenerateCertificate(key)
-	if err != nil {
-		return nil, fmt.Errorf("whip: make a certificate: %w", err)
+		return nil, err
 	}
 	s := &Server{cfg: cfg, sessions: map[string]*Session{}, codecs: &webrtc.MediaEngine{}}
 	s.context, s.cancel = context.WithCancel(context.Background())
 	s.close = sync.OnceValue(s.shutDown)
-	s.peers = webrtc.Configuration{Certificates: []webrtc.Certificate{*certificate}, ICEServers: pionServers(cfg.ICEServers, len(hosts) > 0)}
+	s.peers = webrtc.Configuration{Certificates: []webrtc.Certificate{certificate}, ICEServers: pionServers(cfg.ICEServers, len(hosts) > 0)}
 	if err := registerOpus(s.codecs); err != nil {
 		return nil, err
 	}

@@ -17,7 +17,12 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if job := os.Getenv(publishEnv); job != "" {
+		publishMany(job)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // A station is a server with what it received.
 type station struct {
