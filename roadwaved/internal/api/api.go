@@ -141,10 +141,10 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request) {
 	a.mux.ServeHTTP(&verdict, r)
 	if allow := verdict.header.Get("Allow"); allow != "" {
 		w.Header().Set("Allow", allow)
-		WriteProblem(w, problem(http.StatusMethodNotAllowed, "method_not_allowed", "Cette action n'est pas possible ici."))
+		WriteProblem(w, problem(http.StatusMethodNotAllowed, "method-not-allowed", "Cette action n'est pas possible ici."))
 		return
 	}
-	WriteProblem(w, problem(http.StatusNotFound, "not_found", "Cette page n'existe pas."))
+	WriteProblem(w, problem(http.StatusNotFound, "not-found", "Cette page n'existe pas."))
 }
 
 // verdictWriter takes an answer of the mux without sending it.

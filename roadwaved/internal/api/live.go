@@ -117,7 +117,7 @@ func (a *API) getLive(ctx context.Context, in *getLiveInput) (*getLiveOutput, er
 func (a *API) live(ctx context.Context, id string) (station.Live, error) {
 	l, err := a.config.Lives.Live(ctx, id)
 	if errors.Is(err, station.ErrNotFound) {
-		return l, problem(http.StatusNotFound, "live_not_found", "Ce live n'existe pas.")
+		return l, problem(http.StatusNotFound, "live-not-found", "Ce live n'existe pas.")
 	}
 	if err != nil {
 		return l, a.failed(ctx, "read live", err)

@@ -13,7 +13,7 @@ type Problem struct {
 	Title  string  `json:"title" doc:"The HTTP status in words, in English." example:"Not Found"`
 	Status int     `json:"status" doc:"The HTTP status." example:"404"`
 	Detail string  `json:"detail" doc:"A sentence for people, in French." example:"Ce live n'existe pas."`
-	Code   string  `json:"code" doc:"A stable word for programs." example:"live_not_found"`
+	Code   string  `json:"code" doc:"A stable word for programs." example:"live-not-found"`
 	Errors []*Flaw `json:"errors,omitempty" doc:"What is wrong with the request, part by part."`
 }
 
@@ -77,9 +77,9 @@ func init() {
 
 func codeOf(status int) string {
 	if status >= http.StatusInternalServerError {
-		return "internal_error"
+		return "internal-error"
 	}
-	return "invalid_request"
+	return "invalid-request"
 }
 
 func detailOf(status int) string {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,8 +31,8 @@ func (a *API) creatorEvents(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			return problem(http.StatusUnauthorized, "unauthorized", "Identifiez-vous pour suivre ce live.")
 		}
-		if creator != l.CreatorID {
-			return problem(http.StatusForbidden, "not_your_live", "Ce live n'est pas le vôtre.")
+		if cmp.Or(creator, station.AnonymousCreator) != l.CreatorID {
+			return problem(http.StatusForbidden, "not-your-live", "Ce live n'est pas le vôtre.")
 		}
 		return nil
 	})
@@ -42,7 +43,7 @@ func (a *API) creatorEvents(w http.ResponseWriter, r *http.Request) {
 func (a *API) stream(w http.ResponseWriter, r *http.Request, to Audience, allow func(station.Live) error) {
 	if !a.streams.enter() {
 		w.Header().Set("Retry-After", "30")
-		WriteProblem(w, problem(http.StatusServiceUnavailable, "too_many_streams", "Trop de connexions en ce moment. Veuillez réessayer dans quelques minutes."))
+		WriteProblem(w, problem(http.StatusServiceUnavailable, "too-many-streams", "Trop de connexions en ce moment. Veuillez réessayer dans quelques minutes."))
 		return
 	}
 	defer a.streams.leave()

@@ -1,0 +1,82 @@
+// The list of lives and replays. It refreshes by itself while it is seen.
+
+import { $, aboutLive, date, element, every, getJSON, show, spoken } from './page.js';
+
+const badge = (text, kind) => element('p', { className: `badge ${kind}`, textContent: text });
+
+function liveCard(live) {
+  const seconds = (Date.now() - Date.parse(live.started_at)) / 1000;
+  return element('li', {}, element('article', { className: 'panel card' },
+    element('div', { className: 'line' }, badge('EN DIRECT', 'live'),
+      element('small', { textContent: seconds < 60 ? 'à l’instant' : `depuis ${spoken(seconds)}` })),
+    element('h2', {}, element('a', { href: `/listen/${encodeURIComponent(live.live_id)}`, textContent: live.title })),
+    element('p', { className: 'muted', textContent: aboutLive(live) }),
+    element('ul', { className: 'tags' }, ...live.tags.map((tag) => element('li', { textContent: tag }))),
+    element('p', { className: 'listen', ariaHidden: 'true' }, element('span', { className: 'disc' }), 'Écouter')));
+}
+
+function replayRow(replay) {
+  return element('li', {}, element('article', { className: 'panel row' },
+    element('span', { className: 'disc', ariaHidden: 'true' }),
+    element('div', { className: 'text' },
+      element('a', { href: `/listen/${encodeURIComponent(replay.replay_id)}`, textContent: replay.title }),
+      element('p', {}, element('small', { textContent: `${spoken(replay.duration_seconds)} · ${date(replay.published_at)}` })))));
+}
+
+// fill replaces the rows of a list only when they changed, so that focus and
+// screen readers are left alone.
+function fill(list, items, key, row) {
+  const state = JSON.stringify(items.map(key));
+  list.ariaBusy = 'false';
+  if (list.dataset.state === state) return;
+  list.dataset.state = state;
+  const focused = list.contains(document.activeElement) ? document.activeElement.getAttribute('href') : null;
+  list.replaceChildren(...items.map(row));
+  if (focused) list.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
+}
+
+async function refreshLives() {
+  try {
+    const { lives } = await getJSON('/v1/lives?limit=100');
+    const minute = Math.floor(Date.now() / 60000);
+    fill($('lives'), lives, (l) => [l.live_id, l.title, minute], liveCard);
+    $('no-lives').hidden = lives.length > 0;
+    show($('trouble'), '');
+  } catch (error) {
+    show($('trouble'), `${error.message} Nouvelle tentative dans quelques secondes.`);
+  }
+}
+
+let older = []; // replays beyond the first page, fetched on demand
+let next = null; // where the page after them begins
+
+async function refreshReplays() {
+  let page;
+  try {
+    page = await getJSON('/v1/replays?limit=20');
+  } catch {
+    return; // refreshLives tells
+  }
+  if (older.length === 0) next = page.next_before;
+  const seen = new Set(page.replays.map((r) => r.replay_id));
+  const all = [...page.replays, ...older.filter((r) => !seen.has(r.replay_id))];
+  fill($('replays'), all, (r) => r.replay_id, replayRow);
+  $('no-replays').hidden = all.length > 0;
+  $('more').hidden = !next;
+}
+
+$('more').addEventListener('click', async () => {
+  $('more').disabled = true;
+  try {
+    const page = await getJSON(`/v1/replays?limit=20&before=${encodeURIComponent(next)}`);
+    older = [...older, ...page.replays];
+    next = page.next_before;
+    await refreshReplays();
+  } catch (error) {
+    show($('trouble'), error.message);
+  }
+  $('more').disabled = false;
+});
+
+every(5000, refreshLives);
+every(15000, refreshReplays);

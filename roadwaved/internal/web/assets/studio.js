@@ -1,0 +1,315 @@
+// The studio: from the microphone to the air, and back.
+
+import { follow } from './events.js';
+import { Meter } from './meter.js';
+import { listMicrophones, openMicrophone } from './microphone.js';
+import { $, clock, getJSON, show } from './page.js';
+import { Publication } from './whip.js';
+
+const bitrate = 48_000; // bits per second, where Opus starts
+const patience = 15_000; // ms without a connection until the live counts as lost
+const lost = 'Connexion perdue. Veuillez redémarrer le live';
+
+const main = $('main');
+const form = $('form');
+const field = (name) => form.elements[name];
+
+let microphone; // MediaStream, while it is open
+let meter;
+let live; // { publication, token, since, timers, stop } while connecting or on air
+
+// The microphone.
+
+const processing = ['echoCancellation', 'noiseSuppression', 'autoGainControl'];
+
+const wanted = () => ({
+  device: field('device').value,
+  stereo: field('stereo').checked,
+  ...Object.fromEntries(processing.map((name) => [name, field(name).checked])),
+});
+
+async function openMic() {
+  if (microphone) return;
+  microphone = await openMicrophone(wanted());
+  const [track] = microphone.getAudioTracks();
+  track.addEventListener('ended', () => {
+    closeMic();
+    if (live) warn('Le micro s’est arrêté. Choisissez-en un autre ci-dessous.');
+  });
+  track.addEventListener('mute', () => warn('Le micro est coupé par le téléphone ou le navigateur.'));
+  track.addEventListener('unmute', () => warn(''));
+  meter = new Meter(microphone, { bar: $('meter-bar'), peak: $('meter-peak'), meter: $('meter'), tell: hint });
+  $('open-mic').hidden = true;
+  await listMicrophones($('device'));
+}
+
+function closeMic() {
+  meter?.close();
+  microphone?.getTracks().forEach((track) => track.stop());
+  meter = microphone = undefined;
+  $('open-mic').hidden = false;
+  show($('meter-hint'), 'Le niveau s’affiche quand le micro est ouvert.');
+}
+
+function hint(what) {
+  show($('meter-hint'), {
+    quiet: 'On n’entend rien : parlez, ou choisissez un autre micro.',
+    clipping: 'Trop fort : éloignez le micro ou baissez son niveau.',
+  }[what] ?? 'Parlez : le niveau doit rester dans le vert.');
+}
+
+// changeMic applies another device or setting, on air too.
+async function changeMic() {
+  if (!microphone) return;
+  closeMic();
+  await openMic();
+  await live?.publication.sender.replaceTrack(microphone.getAudioTracks()[0]);
+  warn('');
+}
+
+// On air.
+
+async function goLive() {
+  enter('connecting');
+  try {
+    await openMic();
+    const token = tokenOf(field('creator').value);
+    const publication = new Publication({ stream: microphone, token, bitrate, stereo: field('stereo').checked });
+    live = { publication, token, stop: new AbortController(), timers: [] };
+    await publication.start(`/whip?${description()}`);
+  } catch (error) {
+    live?.publication.end();
+    live = undefined;
+    enter('idle');
+    fail(reason(error));
+    return;
+  }
+  onAir(live);
+}
+
+// description is what the server is told about the live.
+function description() {
+  const query = new URLSearchParams();
+  for (const name of ['title', 'zone_geo', 'classification_age']) {
+    const value = field(name).value.trim();
+    if (value) query.append(name, value);
+  }
+  for (const tag of field('tags').value.split(',').map((t) => t.trim()).filter(Boolean)) query.append('tag', tag);
+  return query;
+}
+
+// tokenOf makes a name fit for an Authorization header (RFC 6750 §2.1).
+function tokenOf(name) {
+  return name.trim().toLowerCase().normalize('NFD').replace(/[\u0300-\u036f]/g, '')
+    .replace(/[^a-z0-9._~+/-]+/g, '-').replace(/^-+|-+$/g, '');
+}
+
+const reason = ({ status, message }) => {
+  if (status === 401) return 'Le serveur ne reconnaît pas votre identifiant de créateur.';
+  if (status >= 500 && status !== 503) return 'Le serveur a un problème. Veuillez réessayer dans quelques instants.';
+  return message || 'Le live n’a pas pu commencer. Veuillez réessayer.';
+};
+
+async function onAir(it) {
+  it.since = Date.now();
+  it.good = it.since;
+  $('onair-title').textContent = field('title').value.trim() || 'Votre live';
+  $('listen-link').href = `/listen/${encodeURIComponent(it.publication.id)}`;
+  enter('onair');
+  state('À L’ANTENNE', 'live');
+  it.publication.addEventListener('state', ({ detail }) => connection(it, detail));
+  it.timers.push(setInterval(() => { $('elapsed').textContent = clock((Date.now() - it.since) / 1000); }, 500));
+  it.timers.push(setInterval(() => network(it), 2000));
+  listenToServer(it);
+  stayAwake(it);
+  await it.publication.limit(bitrate).catch(() => {}); // the SDP answer asked for it already
+  getJSON(`/v1/lives/${it.publication.id}`).then((known) => { $('onair-title').textContent = known.title; }, () => {});
+}
+
+function connection(it, now) {
+  if (live !== it) return;
+  if (now === 'connected') {
+    it.good = Date.now();
+    state('À L’ANTENNE', 'live');
+    warn('');
+  } else if (now === 'disconnected' || now === 'failed') {
+    state('INSTABLE', 'shaky');
+    warn('Connexion instable : le live cherche un autre chemin.');
+    reconnect(it);
+  }
+}
+
+// reconnect restarts ICE until sound flows again, the server says that the
+// live is over, or patience runs out.
+async function reconnect(it) {
+  if (it.reconnecting) return;
+  it.reconnecting = true;
+  while (live === it && it.publication.state !== 'connected') {
+    if (Date.now() - it.good > patience) {
+      leave(it, lost);
+      break;
+    }
+    try {
+      await it.publication.restart();
+      await pause(4000);
+    } catch (error) {
+      if (error.status === 404 || error.status === 410) return gone(it);
+      await pause(1500);
+    }
+  }
+  it.reconnecting = false;
+}
+
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+
+// gone asks why the server does not know the session any more.
+async function gone(it) {
+  try {
+    const known = await getJSON(`/v1/lives/${it.publication.id}`);
+    leave(it, known.state === 'ended' ? known.message : lost);
+  } catch {
+    leave(it, lost);
+  }
+}
+
+// network tells how well sound reaches the server.
+async function network(it) {
+  const { loss, roundTrip } = await it.publication.quality().catch(() => ({}));
+  if (live !== it || it.publication.state !== 'connected') return;
+  it.good = Date.now();
+  if (loss === undefined) return;
+  it.loss = it.loss === undefined ? loss : it.loss * 0.7 + loss * 0.3;
+  const shaky = it.loss > 0.1;
+  state(shaky ? 'INSTABLE' : 'À L’ANTENNE', shaky ? 'shaky' : 'live');
+  const word = shaky ? 'instable' : it.loss > 0.03 ? 'moyen' : 'bon';
+  const details = [it.loss >= 0.005 && `${Math.round(it.loss * 100)} % de pertes`, roundTrip !== undefined && `${Math.round(roundTrip * 1000)} ms`];
+  show($('network'), `Réseau ${[word, ...details.filter(Boolean)].join(' · ')}`);
+}
+
+// listenToServer follows what the server tells the creator, and comes back
+// when the stream is cut.
+async function listenToServer(it) {
+  const headers = it.token ? { Authorization: `Bearer ${it.token}` } : {};
+  while (live === it) {
+    await follow(`/whip/${encodeURIComponent(it.publication.id)}/events`, {
+      headers,
+      signal: it.stop.signal,
+      on(type, event) {
+        if (type === 'warning') warn(event.code === 'heard' ? '' : event.message);
+        if (type === 'ended') leave(it, event.message);
+      },
+    }).catch(() => {}); // sound may flow all the same
+    await pause(3000);
+  }
+}
+
+async function stayAwake(it) {
+  const ask = async () => {
+    if (live === it && !document.hidden) it.wakeLock = await navigator.wakeLock?.request('screen').catch(() => undefined);
+  };
+  document.addEventListener('visibilitychange', ask, { signal: it.stop.signal });
+  await ask();
+}
+
+// leave ends the live on this side; message says why.
+function leave(it, message) {
+  if (live !== it) return;
+  live = undefined;
+  it.timers.forEach(clearInterval);
+  it.stop.abort();
+  it.wakeLock?.release();
+  it.publication.end();
+  closeMic();
+  if ($('confirm').open) $('confirm').close();
+  enter('ended');
+  $('ended-title').textContent = message;
+  show($('ended-detail'), `Durée : ${clock((Date.now() - it.since) / 1000)}`);
+  $('ended-link').href = `/listen/${encodeURIComponent(it.publication.id)}`;
+  $('ended-title').focus();
+}
+
+// The page.
+
+function enter(name) {
+  main.dataset.state = name;
+  $('onair').hidden = $('onair-actions').hidden = name !== 'onair';
+  $('ended').hidden = name !== 'ended';
+  $('go').disabled = name === 'connecting';
+  $('go').textContent = name === 'connecting' ? 'Connexion…' : 'Passer à l’antenne';
+  show($('network'), '');
+  warn('');
+  if (name !== 'idle') fail('');
+}
+
+function state(text, kind) {
+  if ($('state').textContent !== text) $('state').textContent = text;
+  $('badge').className = `badge ${kind}`;
+}
+
+const warn = (text) => show($('warning'), text);
+
+function fail(text) {
+  show($('trouble'), text);
+  if (text) $('trouble').scrollIntoView({ block: 'nearest' });
+}
+
+const remembered = ['creator', 'zone_geo', 'classification_age', 'tags'];
+
+function remember() {
+  try {
+    for (const name of remembered) localStorage.setItem(`studio.${name}`, field(name).value);
+  } catch { /* private browsing: then not */ }
+}
+
+function recall() {
+  try {
+    for (const name of remembered) field(name).value = localStorage.getItem(`studio.${name}`) ?? field(name).value;
+  } catch { /* private browsing */ }
+}
+
+// tagsTrouble says what is wrong with the tags before the server does.
+function tagsTrouble() {
+  const { maxTags, maxTag } = field('tags').dataset;
+  const tags = field('tags').value.split(',').map((t) => t.trim()).filter(Boolean);
+  if (tags.length > maxTags) return `${maxTags} mots-clés au plus.`;
+  if (tags.some((t) => [...t].length > maxTag)) return `Un mot-clé a ${maxTag} caractères au plus.`;
+  return '';
+}
+
+field('tags').addEventListener('input', () => field('tags').setCustomValidity(tagsTrouble()));
+
+form.addEventListener('submit', (event) => {
+  event.preventDefault();
+  if (live || main.dataset.state !== 'idle') return;
+  remember();
+  goLive();
+});
+
+const guarded = (f) => () => f().catch((error) => fail(error.message));
+
+$('open-mic').addEventListener('click', guarded(openMic));
+for (const name of ['device', ...processing, 'stereo']) field(name).addEventListener('change', guarded(changeMic));
+
+$('end').addEventListener('click', () => $('confirm').showModal());
+$('confirm-stay').addEventListener('click', () => $('confirm').close());
+$('confirm-end').addEventListener('click', () => live && leave(live, 'Le live est terminé'));
+$('again').addEventListener('click', () => enter('idle'));
+
+$('share').addEventListener('click', async () => {
+  const url = $('listen-link').href;
+  try {
+    if (navigator.share) await navigator.share({ url, title: $('onair-title').textContent });
+    else await navigator.clipboard.writeText(url);
+    $('share').textContent = 'Lien copié';
+  } catch {
+    return; // the creator changed their mind
+  }
+  setTimeout(() => { $('share').textContent = 'Copier le lien'; }, 2500);
+});
+
+addEventListener('beforeunload', (event) => { if (live) event.preventDefault(); });
+addEventListener('pagehide', () => live?.publication.end());
+navigator.mediaDevices?.addEventListener?.('devicechange', () => microphone && listMicrophones($('device')));
+
+recall();
+enter('idle');
