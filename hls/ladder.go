@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,9 @@ const (
 	preRoll = media.SampleRate / 5
 	// shortHole is the longest hole that cannot be filled with an Opus frame.
 	shortHole = 120
+
+	// aacFrame is the samples in an AAC-LC frame (ISO 14496-3 §4.5.1.1).
+	aacFrame = 1024
 
 	firstPause = 250 * time.Millisecond
 	longPause  = 10 * time.Second
@@ -38,6 +42,8 @@ type ladder struct {
 	live   *Live
 	signal chan struct{} // a packet came, or the end
 	used   atomic.Int64  // last use, Unix nanoseconds
+
+	phase int64 // of the frames, see inPhase; of the goroutine alone
 
 	running atomic.Bool
 	mu      sync.Mutex
@@ -234,6 +240,7 @@ type ladderRun struct {
 	live   *Live
 	from   int64   // PTS of the first packet to transcode
 	wanted []int64 // per rung: frames that begin before it are pre-roll
+	until  int64   // frames that begin there or later are past the end of the live
 	shown  bool
 	err    error // from packaging
 }
@@ -253,7 +260,7 @@ func (d *ladder) begin() *ladderRun {
 	}
 	k = max(k, have)
 	oldest, origin := l.opus.oldest(), l.origin.Load()
-	r := &ladderRun{live: l, wanted: make([]int64, len(l.rungs))}
+	r := &ladderRun{live: l, until: math.MaxInt64, wanted: make([]int64, len(l.rungs))}
 	fromStart := oldest == origin && k*length <= origin
 	if fromStart {
 		k, r.from = origin/length, origin
@@ -261,12 +268,27 @@ func (d *ladder) begin() *ladderRun {
 		for k*length-preRoll < oldest {
 			k++
 		}
-		r.from = k*length - preRoll
+		r.from = d.inPhase(k*length - preRoll)
 	}
+	d.phase = r.from % aacFrame
 	for i, rung := range l.rungs {
 		r.wanted[i] = rung.restart(k, fromStart)
 	}
 	return r
+}
+
+// inPhase looks a little further back than latest for a packet that is a whole
+// number of frames away from where the run before began. With an encoder that
+// puts its frames at a constant distance from the first packet, the frames of
+// the two runs then join without a gap or an overlap.
+func (d *ladder) inPhase(latest int64) int64 {
+	packets := d.live.opus.read(latest-preRoll-aacFrame*15, make([]media.Packet, 0, 256))
+	for _, p := range slices.Backward(packets) {
+		if p.PTS <= latest && (p.PTS-d.phase)%aacFrame == 0 {
+			return p.PTS
+		}
+	}
+	return latest
 }
 
 // emit packages one frame of a rung.
@@ -275,7 +297,7 @@ func (r *ladderRun) emit(rung int, f media.Frame) {
 		r.err = fmt.Errorf("the transcoder emitted a frame of %d bytes and %d samples for rung %d of %d", len(f.Data), f.Duration, rung, len(r.wanted))
 		return
 	}
-	if f.PTS < r.wanted[rung] {
+	if f.PTS < r.wanted[rung] || f.PTS >= r.until {
 		return
 	}
 	r.wanted[rung] = f.PTS
@@ -297,7 +319,11 @@ func (r *ladderRun) show() {
 	r.live.changes.announce()
 }
 
+// finish takes what the encoders still hold and ends the rungs. Encoders pad
+// their last frame; what lies wholly past the live would be a segment that the
+// Opus rendition does not have.
 func (r *ladderRun) finish(t Transcoder) error {
+	r.until = r.live.end.Load()
 	if err := t.Flush(r.emit); err != nil {
 		return err
 	}

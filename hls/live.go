@@ -34,6 +34,7 @@ type Live struct {
 	index, opusIndex atomic.Pointer[resource] // multivariant playlists
 	edge             atomic.Int64             // newest Opus segment, -1 before the first
 	origin           atomic.Int64             // PTS where the timeline began, or began anew after a hole
+	end              atomic.Int64             // PTS right after the last packet, once ended
 	ended, removed   atomic.Bool
 	waiting          atomic.Int64 // requests that wait
 	changes          changes
@@ -212,6 +213,7 @@ func (l *Live) Close() error {
 	}
 	l.closed = true
 	err := l.opus.end()
+	l.end.Store(l.next)
 	l.ended.Store(true)
 	l.mu.Unlock()
 	l.changes.announce()
