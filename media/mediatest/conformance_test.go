@@ -77,3 +77,21 @@ func TestLose(t *testing.T) {
 		t.Errorf("%d packets, want %d with every tenth lost", len(lossy), len(packets))
 	}
 }
+
+func TestOggPacketsFaults(t *testing.T) {
+	page := append([]byte("OggS"), make([]byte, 22)...)
+	for name, file := range map[string][]byte{
+		"no page":       []byte("not an Ogg file, but long enough for a header"),
+		"header cut":    page,
+		"lacing cut":    append(page[:26:26], 3, 1, 1),
+		"packet cut":    append(page[:26:26], 1, 200, 1, 2, 3),
+		"no Opus in it": append(page[:26:26], 4, 1, 1, 0, 1, 'h', 't', 'x'),
+	} {
+		if packets, err := mediatest.OggPackets(file); err == nil {
+			t.Errorf("%s: %d packets and no error", name, len(packets))
+		}
+	}
+	if packets, err := mediatest.OggPackets(nil); err != nil || len(packets) != 0 {
+		t.Errorf("an empty file: %d packets, %v", len(packets), err)
+	}
+}

@@ -56,7 +56,15 @@ func (r recording) load(t testing.TB) []media.Packet {
 	if *update {
 		r.record(t, path)
 	}
-	return readOgg(t, path)
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packets, err := mediatest.OggPackets(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return packets
 }
 
 func (r recording) record(t testing.TB, path string) {
@@ -67,41 +75,6 @@ func (r recording) record(t testing.TB, path string) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-}
-
-// readOgg takes the packets out of an Ogg Opus file (RFC 3533 §6) after its two headers.
-func readOgg(t testing.TB, path string) []media.Packet {
-	t.Helper()
-	file, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var packets []media.Packet
-	var data []byte
-	seen, pts := 0, int64(0)
-	for len(file) >= 27 && string(file[:4]) == "OggS" {
-		lacing := file[27 : 27+int(file[26])]
-		file = file[27+len(lacing):]
-		for _, n := range lacing {
-			data, file = append(data, file[:n]...), file[n:]
-			if n == 255 {
-				continue
-			}
-			if seen++; seen > 2 {
-				duration, err := media.PacketDuration(data)
-				if err != nil {
-					t.Fatal(err)
-				}
-				packets = append(packets, media.Packet{PTS: pts, Duration: duration, Data: data})
-				pts += int64(duration)
-			}
-			data = nil
-		}
-	}
-	if len(packets) == 0 {
-		t.Fatalf("%s holds no packets", path)
-	}
-	return packets
 }
 
 // mode names the coding mode of a packet (RFC 6716 table 2).
