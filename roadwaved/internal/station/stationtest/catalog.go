@@ -60,9 +60,6 @@ func TestCatalog(t *testing.T, open func(t *testing.T) station.Catalog) {
 // digits than a catalog keeps and is not in UTC.
 var noon = time.Date(2026, 3, 29, 12, 0, 0, 123456789, time.FixedZone("Paris", 2*60*60))
 
-// kept is a time as a catalog gives it back.
-func kept(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
-
 func sample() station.Live {
 	return station.Live{
 		ID:                uuid.NewString(),
@@ -104,7 +101,7 @@ func ping(t *testing.T, c station.Catalog) {
 
 func liveRoundTrip(t *testing.T, c station.Catalog) {
 	l := start(t, c, sample())
-	l.StartedAt = kept(l.StartedAt)
+	l.StartedAt = micro(l.StartedAt)
 	got, err := c.Live(t.Context(), l.ID)
 	ok(t, err)
 	same(t, got, l)
@@ -152,7 +149,7 @@ func liveEnd(t *testing.T, c station.Catalog) {
 			Stats:  station.LiveStats{Duration: time.Hour + 123456*time.Microsecond, Packets: 180_006, Lost: 17},
 		}
 		ok(t, c.EndLive(t.Context(), l.ID, e))
-		l.StartedAt, l.EndedAt = kept(l.StartedAt), kept(e.At)
+		l.StartedAt, l.EndedAt = micro(l.StartedAt), micro(e.At)
 		l.State, l.EndReason, l.Stats = e.State, e.Reason, e.Stats
 		got, err := c.Live(t.Context(), l.ID)
 		ok(t, err)
@@ -220,7 +217,7 @@ func liveList(t *testing.T, c station.Catalog) {
 	}
 	got, err := c.ListLives(t.Context(), station.LiveQuery{Limit: 1})
 	ok(t, err)
-	elsewhere.StartedAt = kept(elsewhere.StartedAt)
+	elsewhere.StartedAt = micro(elsewhere.StartedAt)
 	same(t, got[0], elsewhere)
 }
 

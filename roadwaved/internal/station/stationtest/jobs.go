@@ -94,7 +94,7 @@ func jobClaim(t *testing.T, c station.Catalog) {
 		t.Errorf("claimed live %s, want %s", first.LiveID, id)
 	}
 	j := job(t, c, id)
-	if j.State != station.JobRunning || j.Attempts != 1 || j.Worker != "worker-1" || !j.Lease.Equal(kept(noon.Add(time.Minute))) {
+	if j.State != station.JobRunning || j.Attempts != 1 || j.Worker != "worker-1" || !j.Lease.Equal(micro(noon.Add(time.Minute))) {
 		t.Errorf("claimed job is %+v", j)
 	}
 	for _, worker := range []string{"worker-1", "worker-2"} {
@@ -147,7 +147,7 @@ func jobProgress(t *testing.T, c station.Catalog) {
 	cl := claim(t, c, id, "w1", noon)
 	ok(t, c.Renew(t.Context(), cl, noon.Add(2*time.Minute), "découpe", 0.25))
 	j := job(t, c, id)
-	if j.Step != "découpe" || j.Progress != 0.25 || !j.Lease.Equal(kept(noon.Add(2*time.Minute))) || j.State != station.JobRunning {
+	if j.Step != "découpe" || j.Progress != 0.25 || !j.Lease.Equal(micro(noon.Add(2*time.Minute))) || j.State != station.JobRunning {
 		t.Errorf("renewed job is %+v", j)
 	}
 }

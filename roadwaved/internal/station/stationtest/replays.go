@@ -21,7 +21,7 @@ func publish(t *testing.T, c station.Catalog, at time.Time) station.Replay {
 
 func replayRoundTrip(t *testing.T, c station.Catalog) {
 	r := publish(t, c, noon)
-	r.PublishedAt = kept(r.PublishedAt)
+	r.PublishedAt = micro(r.PublishedAt)
 	for what, read := range map[string]func() (station.Replay, error){
 		"Replay":   func() (station.Replay, error) { return c.Replay(t.Context(), r.ID) },
 		"ReplayOf": func() (station.Replay, error) { return c.ReplayOf(t.Context(), r.LiveID) },
