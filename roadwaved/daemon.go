@@ -1,0 +1,305 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/roadwave/roadwave/hls"
+	"github.com/roadwave/roadwave/media"
+	"github.com/roadwave/roadwave/media/aac"
+	"github.com/roadwave/roadwave/media/transcode"
+	"github.com/roadwave/roadwave/media/whip"
+	"github.com/roadwave/roadwave/replay"
+	"github.com/roadwave/roadwave/roadwaved/internal/api"
+	"github.com/roadwave/roadwave/roadwaved/internal/onair"
+	"github.com/roadwave/roadwave/roadwaved/internal/redis"
+	"github.com/roadwave/roadwave/roadwaved/internal/relive"
+	"github.com/roadwave/roadwave/roadwaved/internal/sqlite"
+	"github.com/roadwave/roadwave/roadwaved/internal/station"
+	"github.com/roadwave/roadwave/roadwaved/internal/web"
+)
+
+// A daemon is every part of the program, wired. What it owns is closed in the
+// order opposite to that in which it was opened.
+type daemon struct {
+	cfg Config
+	log *slog.Logger
+
+	catalog    *sqlite.Catalog
+	redis      *redis.Redis
+	queue      station.Queue
+	station    *station.Station
+	reconciler *station.Reconciler
+	desk       *onair.Desk
+	objects    hls.Store
+	worker     *relive.Worker
+	hub        *api.Hub
+	whip       *whip.Server
+	api        *api.API
+
+	public, admin net.Listener
+	closers       []func() error
+}
+
+// newDaemon opens everything. When it fails, what was opened is closed.
+func newDaemon(ctx context.Context, cfg Config, log *slog.Logger) (d *daemon, err error) {
+	d = &daemon{cfg: cfg, log: log, hub: &api.Hub{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.close())
+		}
+	}()
+	for _, open := range []func(context.Context) error{
+		d.openData, d.openStation, d.openDesk, d.openWorker, d.openWHIP, d.openAPI, d.listen,
+	} {
+		if err := open(ctx); err != nil {
+			return d, err
+		}
+	}
+	return d, nil
+}
+
+func (d *daemon) path(elements ...string) string {
+	return filepath.Join(append([]string{d.cfg.Data}, elements...)...)
+}
+
+func (d *daemon) onClose(f func() error) { d.closers = append(d.closers, f) }
+
+// openData takes the data folder for this process alone.
+func (d *daemon) openData(ctx context.Context) error {
+	if err := os.MkdirAll(d.cfg.Data, 0o700); err != nil {
+		return fmt.Errorf("--data: %w", err)
+	}
+	lock, err := lockFolder(d.cfg.Data)
+	if err != nil {
+		return err
+	}
+	d.onClose(lock.Close)
+	if d.catalog, err = sqlite.Open(ctx, d.path("catalog.sqlite")); err != nil {
+		return err
+	}
+	d.onClose(d.catalog.Close)
+	if d.redis, err = redis.Embedded(redis.Config{Logger: d.log}); err != nil {
+		return err
+	}
+	d.onClose(d.redis.Close)
+	return nil
+}
+
+func (d *daemon) openStation(context.Context) (err error) {
+	d.queue = d.redis.Queue()
+	d.station, err = station.New(station.Config{
+		Lives: d.catalog, Board: d.redis.Board(), Queue: d.queue,
+		MaxLives: d.cfg.MaxLives, Logger: d.log,
+	})
+	if err != nil {
+		return err
+	}
+	d.reconciler, err = station.NewReconciler(station.ReconcilerConfig{Jobs: d.catalog, Queue: d.queue, Interval: reconcileInterval, Logger: d.log})
+	return err
+}
+
+func (d *daemon) openDesk(context.Context) (err error) {
+	rungs := aac.Ladder()
+	var tracks []media.Track
+	for _, r := range rungs {
+		tracks = append(tracks, r.Track)
+	}
+	ladder := hls.OnDemand
+	if d.cfg.Ladder == "always" {
+		ladder = hls.Always
+	}
+	d.desk, err = onair.NewDesk(onair.Config{
+		Recordings: d.recordings(),
+		Lives:      d.catalog,
+		NewTranscoder: func() (hls.Transcoder, error) {
+			return transcode.New(transcode.Config{Rungs: rungs})
+		},
+		Rungs:  tracks,
+		Ladder: ladder,
+		OnWarning: func(liveID string, w onair.Warning) {
+			d.hub.Publish(liveID, api.ToCreator, api.Event{Type: api.EventWarning, Code: w.Code, Message: w.Message})
+		},
+		Logger: d.log,
+	})
+	if err == nil {
+		d.onClose(d.desk.Close)
+	}
+	return err
+}
+
+func (d *daemon) recordings() string { return d.path("recordings") }
+
+func (d *daemon) openWorker(ctx context.Context) error {
+	store, err := hls.NewDir(d.path("objects"))
+	if err != nil {
+		return err
+	}
+	d.objects = store
+	if err := d.cleanTemp(); err != nil {
+		return err
+	}
+	if _, err := d.newMaker(ctx, nil); err != nil {
+		if !errors.Is(err, replay.ErrFFmpeg) {
+			return err
+		}
+		d.log.Error("replays will wait until this is mended", "err", err)
+	}
+	d.worker, err = relive.New(relive.Config{
+		Lives: d.catalog, Jobs: d.catalog, NewMaker: d.newMaker, Store: store,
+		Recordings: func(id string) string { return onair.Recording(d.recordings(), id) },
+		Lease:      jobLease,
+		Logger:     d.log,
+	})
+	return err
+}
+
+// A job whose worker died is taken up again after at most these two together.
+const (
+	jobLease          = 30 * time.Second
+	reconcileInterval = 15 * time.Second
+)
+
+func (d *daemon) newMaker(ctx context.Context, progress func(replay.Progress)) (relive.Maker, error) {
+	return replay.New(ctx, replay.Config{
+		FFmpeg:           d.cfg.FFmpeg,
+		SilenceThreshold: d.cfg.SilenceThreshold,
+		TempDir:          d.path("tmp"),
+		Progress:         progress,
+		Logger:           d.log,
+	})
+}
+
+// cleanTemp removes what replays left that were cut by a crash; the lock on the
+// data folder makes sure that they are not in the making.
+func (d *daemon) cleanTemp() error {
+	if err := os.RemoveAll(d.path("tmp")); err != nil {
+		return err
+	}
+	return os.MkdirAll(d.path("tmp"), 0o700)
+}
+
+func (d *daemon) openWHIP(context.Context) (err error) {
+	var servers []whip.ICEServer
+	if len(d.cfg.ICEServers) > 0 {
+		servers = []whip.ICEServer{{URLs: d.cfg.ICEServers, Username: d.cfg.TURNUsername, Credential: d.cfg.TURNPassword}}
+	}
+	d.whip, err = whip.NewServer(whip.Config{
+		Admit:       d.admit,
+		OnPublish:   publish,
+		OnState:     d.stateChanged,
+		UDPAddress:  d.cfg.MediaUDP,
+		PublicHosts: d.cfg.MediaHost,
+		Loopback:    true,
+		ICEServers:  servers,
+		NoticeAfter: d.cfg.NoticeAfter,
+		EndAfter:    d.cfg.EndAfter,
+		MaxSessions: d.cfg.MaxLives,
+		Logger:      d.log,
+	})
+	if err == nil {
+		d.onClose(d.whip.Close)
+	}
+	return err
+}
+
+func (d *daemon) openAPI(context.Context) (err error) {
+	pages, err := web.New(web.Config{PublicURL: d.cfg.PublicURL})
+	if err != nil {
+		return err
+	}
+	files := http.NewServeMux()
+	files.Handle("/live/", d.desk)
+	files.Handle("/replay/", http.StripPrefix("/", hls.NewHandler(d.objects)))
+	d.api, err = api.New(api.Config{
+		Lives: d.catalog, Replays: d.catalog, Events: d.hub,
+		WHIP: d.whip, Media: files, Pages: pages,
+		Creator:   creator,
+		PublicURL: d.cfg.PublicURL, Version: version(), Logger: d.log,
+	})
+	return err
+}
+
+func (d *daemon) listen(context.Context) (err error) {
+	if d.public, err = net.Listen("tcp", d.cfg.Listen); err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	d.onClose(closeOnce(d.public))
+	if d.admin, err = net.Listen("tcp", d.cfg.AdminListen); err != nil {
+		return fmt.Errorf("--admin-listen: %w", err)
+	}
+	d.onClose(closeOnce(d.admin))
+	return nil
+}
+
+// closeOnce closes a listener that a server may have closed already.
+func closeOnce(l net.Listener) func() error {
+	return func() error {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	}
+}
+
+func (d *daemon) close() error {
+	var errs []error
+	for i := len(d.closers) - 1; i >= 0; i-- {
+		errs = append(errs, d.closers[i]())
+	}
+	d.closers = nil
+	return errors.Join(errs...)
+}
+
+// run works until ctx ends or a part fails, then stops in order: nobody new is
+// let in, lives end and are written down, replays in the making are given back.
+func (d *daemon) run(ctx context.Context, out io.Writer) error {
+	if lost, err := d.station.CloseOrphans(ctx); err != nil {
+		return err
+	} else if len(lost) > 0 {
+		d.log.Warn("lives cut by a crash were closed, their replays will be made", "lives", len(lost))
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	parts, stopParts := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	start := func(ctx context.Context, part func(context.Context) error) {
+		wg.Go(func() {
+			if err := part(ctx); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	start(parts, d.station.Run)
+	start(ctx, d.reconciler.Run)
+	if d.cfg.Workers > 0 {
+		start(ctx, func(ctx context.Context) error { return d.queue.Work(ctx, d.cfg.Workers, d.worker.Handle) })
+	}
+	public, admin := d.servers()
+	start(ctx, func(context.Context) error { return serveHTTP(public, d.public) })
+	start(ctx, func(context.Context) error { return serveHTTP(admin, d.admin) })
+	d.banner(out)
+
+	<-ctx.Done()
+	d.log.Info("stopping", "lives", d.station.OnAir())
+	var err error
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		err = cause
+	}
+	err = errors.Join(err, d.whip.Close(), d.api.Close(), shutdown(public), shutdown(admin))
+	stopParts()
+	wg.Wait()
+	return err
+}
+
+// shutdownPatience is how long a request in progress may go on.
+const shutdownPatience = 5 * time.Second

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"go/build"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/roadwave/roadwave/"
+
+// A rule says what the packages below a folder may import of this module, and
+// which outside libraries belong to one folder alone.
+var directions = []struct {
+	folder string
+	allows []string // folders of this module, besides itself
+}{
+	{"media", nil}, // and its own subfolders import down only, see below
+	{"media/whip", []string{"media"}},
+	{"media/opus", []string{"media"}},
+	{"media/aac", []string{"media", "media/transcode"}},
+	{"media/transcode", []string{"media", "media/opus"}},
+	{"media/loudness", []string{"media"}},
+	{"media/mediatest", []string{"media", "media/opus"}},
+	{"hls", []string{"media"}},
+	{"opusrec", []string{"media"}},
+	{"replay", []string{"media", "media/loudness", "hls", "opusrec"}},
+	{"roadwaved/internal/station", nil},
+	{"roadwaved/internal/sqlite", []string{"roadwaved/internal/station"}},
+	{"roadwaved/internal/redis", []string{"roadwaved/internal/station"}},
+	{"roadwaved/internal/api", []string{"roadwaved/internal/station"}},
+	{"roadwaved/internal/web", []string{"roadwaved/internal/station"}},
+	{"roadwaved/internal/onair", []string{"roadwaved/internal/station", "media", "hls", "opusrec"}},
+	{"roadwaved/internal/relive", []string{"roadwaved/internal/station", "hls", "opusrec", "replay"}},
+}
+
+// owners says who alone may import a library, by its prefix.
+var owners = map[string][]string{
+	"github.com/pion/":            {"media/whip"},
+	"github.com/tphakala/go-opus": {"media/opus"},
+	"github.com/tphakala/go-aac":  {"media/aac"},
+	"github.com/bluenviron/":      {"hls", "examples"},
+	"modernc.org/sqlite":          {"roadwaved/internal/sqlite"},
+	"database/sql":                {"roadwaved/internal/sqlite"},
+	"github.com/pressly/goose":    {"roadwaved/internal/sqlite"},
+	"github.com/redis/":           {"roadwaved/internal/redis"},
+	"github.com/hibiken/asynq":    {"roadwaved/internal/redis"},
+	"github.com/alicebob/":        {"roadwaved/internal/redis"},
+	"github.com/danielgtaylor/":   {"roadwaved/internal/api"},
+	"os/exec":                     {"replay", "media/mediatest", "roadwaved/internal/redis/redistest", "examples"},
+	"net/http":                    {"media/whip", "hls", "roadwaved", "roadwaved/internal/api", "roadwaved/internal/web", "roadwaved/internal/onair", "examples"},
+}
+
+// wiring is the one package that may know everything.
+const wiring = "roadwaved"
+
+func TestImportDirections(t *testing.T) {
+	packages := 0
+	walk(t, func(folder string, imports []string) {
+		packages++
+		for _, imp := range imports {
+			if inner, ok := strings.CutPrefix(imp, module); ok {
+				checkInner(t, folder, inner)
+				continue
+			}
+			if folder == "media" && strings.Contains(strings.Split(imp, "/")[0], ".") {
+				t.Errorf("media imports %s, it promises the standard library only", imp)
+			}
+			for library, allowed := range owners {
+				if strings.HasPrefix(imp, library) && !slices.ContainsFunc(allowed, func(a string) bool { return below(folder, a) }) {
+					t.Errorf("%s imports %s, which belongs to %s", folder, imp, strings.Join(allowed, ", "))
+				}
+			}
+		}
+	})
+	if packages < 10 {
+		t.Fatalf("only %d packages found", packages)
+	}
+}
+
+func checkInner(t *testing.T, folder, inner string) {
+	if folder == wiring || strings.HasPrefix(folder, "examples/") {
+		return
+	}
+	for _, d := range slices.Backward(directions) {
+		if folder != d.folder && !strings.HasPrefix(folder, d.folder+"/") {
+			continue
+		}
+		if strings.HasSuffix(folder, "test") && inner == "media/mediatest" {
+			return // support for tests, by name
+		}
+		if inner != d.folder && !strings.HasPrefix(inner, d.folder+"/") && !slices.Contains(d.allows, inner) {
+			t.Errorf("%s imports %s, but may import only %s", folder, inner, strings.Join(d.allows, ", "))
+		}
+		return
+	}
+	t.Errorf("%s has no rule: say in this test what it may import", folder)
+}
+
+// below tells whether folder is a or in it; the wiring package stands for
+// itself only.
+func below(folder, a string) bool {
+	return folder == a || a != wiring && strings.HasPrefix(folder, a+"/")
+}
+
+// walk visits every package of the module with the imports of its program
+// files, tests left out: those may use whatever proves most.
+func walk(t *testing.T, visit func(folder string, imports []string)) {
+	err := filepath.WalkDir("..", func(dir string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return err
+		}
+		if name := d.Name(); name != ".." && (strings.HasPrefix(name, ".") || name == "testdata" || name == "roadwave-data") {
+			return filepath.SkipDir
+		}
+		p, err := build.ImportDir(dir, 0)
+		if _, empty := err.(*build.NoGoError); empty {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		folder, err := filepath.Rel("..", dir)
+		if err != nil {
+			return err
+		}
+		visit(path.Clean(filepath.ToSlash(folder)), p.Imports)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,176 @@
+package onair
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/roadwave/roadwave/hls"
+	"github.com/roadwave/roadwave/media"
+	"github.com/roadwave/roadwave/roadwaved/internal/station"
+)
+
+// Config makes a [Desk].
+type Config struct {
+	// Recordings is the folder of raw Opus; it is created. Required.
+	Recordings string
+	// Lives tells whether a live that is not here was ever on air: its media
+	// are then gone (410) rather than unknown (404). Required.
+	Lives interface {
+		Live(ctx context.Context, id string) (station.Live, error)
+	}
+	// NewTranscoder and Rungs make the AAC ladder; without them listeners get
+	// Opus only.
+	NewTranscoder func() (hls.Transcoder, error)
+	Rungs         []media.Track
+	Ladder        hls.Ladder
+	// Linger is how long the media of a live stay readable after its end, for
+	// players that are behind. Default 2 min.
+	Linger time.Duration
+	// OnWarning is told what the creator should hear. Default: nothing.
+	OnWarning func(liveID string, w Warning)
+	// Logger is for engineers. Default: nothing.
+	Logger *slog.Logger
+}
+
+// A Desk holds the lives of this process and serves their media.
+type Desk struct {
+	cfg Config
+
+	mu     sync.RWMutex
+	lives  map[string]*Broadcast
+	timers map[string]*time.Timer // of lives that linger
+}
+
+// NewDesk makes a desk; its folder exists afterwards.
+func NewDesk(cfg Config) (*Desk, error) {
+	if cfg.Recordings == "" || cfg.Lives == nil {
+		return nil, errors.New("onair: Config needs Recordings and Lives")
+	}
+	if cfg.Linger <= 0 {
+		cfg.Linger = 2 * time.Minute
+	}
+	if cfg.OnWarning == nil {
+		cfg.OnWarning = func(string, Warning) {}
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if err := os.MkdirAll(cfg.Recordings, 0o700); err != nil {
+		return nil, fmt.Errorf("onair: making the folder of recordings: %w", err)
+	}
+	return &Desk{cfg: cfg, lives: make(map[string]*Broadcast), timers: make(map[string]*time.Timer)}, nil
+}
+
+// Open makes room for a live that was admitted. Its media appear once
+// [Broadcast.Run] runs.
+func (d *Desk) Open(live station.Live) *Broadcast {
+	b := &Broadcast{Live: live, desk: d, log: d.cfg.Logger.With("live_id", live.ID)}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lives[live.ID] = b
+	return b
+}
+
+// Release lets go of a live that is over, after Linger.
+func (d *Desk) Release(b *Broadcast) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if b.media() == nil {
+		delete(d.lives, b.Live.ID)
+		return
+	}
+	d.timers[b.Live.ID] = time.AfterFunc(d.cfg.Linger, func() { d.remove(b) })
+}
+
+func (d *Desk) remove(b *Broadcast) {
+	d.mu.Lock()
+	delete(d.lives, b.Live.ID)
+	delete(d.timers, b.Live.ID)
+	d.mu.Unlock()
+	if err := b.media().Remove(context.Background()); err != nil {
+		b.log.Warn("media of an ended live not removed", "err", err)
+	}
+}
+
+// Close removes what lingers. No live may be running any more.
+func (d *Desk) Close() error {
+	d.mu.Lock()
+	var left []*Broadcast
+	for id, timer := range d.timers {
+		if timer.Stop() {
+			left = append(left, d.lives[id])
+		}
+	}
+	d.mu.Unlock()
+	for _, b := range left {
+		d.remove(b)
+	}
+	return nil
+}
+
+// Get finds a live of this process, or one that ended less than Linger ago.
+func (d *Desk) Get(liveID string) (*Broadcast, bool) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	b, ok := d.lives[liveID]
+	return b, ok
+}
+
+// ServeHTTP serves /live/{live_id}/… .
+func (d *Desk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	id, _, ok := strings.Cut(strings.TrimPrefix(r.URL.Path, "/live/"), "/")
+	if !ok {
+		d.missing(w, r, http.StatusNotFound)
+		return
+	}
+	b, ok := d.Get(id)
+	if !ok {
+		d.absent(w, r, id)
+		return
+	}
+	live := b.media()
+	if live == nil { // admitted, and not heard yet
+		w.Header().Set("Retry-After", "1")
+		d.missing(w, r, http.StatusNotFound)
+		return
+	}
+	live.ServeHTTP(w, r)
+}
+
+func (d *Desk) absent(w http.ResponseWriter, r *http.Request, id string) {
+	switch l, err := d.cfg.Lives.Live(r.Context(), id); {
+	case err == nil && l.State != station.OnAir:
+		d.missing(w, r, http.StatusGone)
+	case err == nil || errors.Is(err, station.ErrNotFound):
+		d.missing(w, r, http.StatusNotFound)
+	default:
+		d.cfg.Logger.Error("catalog does not answer", "live_id", id, "err", err)
+		d.missing(w, r, http.StatusServiceUnavailable)
+	}
+}
+
+// missing answers for media that are not here. The answer may be cached, but
+// not for long: a live that does not exist yet may begin.
+func (d *Desk) missing(w http.ResponseWriter, _ *http.Request, status int) {
+	w.Header().Set("Cache-Control", "max-age=1")
+	w.Header().Set("Access-Control-Allow-Origin", "*")
+	http.Error(w, http.StatusText(status), status)
+}
+
+// packaging is how every live of this desk is packaged.
+func (d *Desk) packaging(log *slog.Logger) hls.Config {
+	return hls.Config{
+		NewTranscoder: d.cfg.NewTranscoder,
+		Rungs:         d.cfg.Rungs,
+		Ladder:        d.cfg.Ladder,
+		OnError:       func(err error) { log.Error("packaging", "err", err) },
+		Logger:        log,
+	}
+}
