@@ -330,11 +330,11 @@ func TestRecoverLeftover(t *testing.T) {
 // leaves it alone; otherwise the result is whole and reads without damage.
 func FuzzRecover(f *testing.F) {
 	small := bytesOf(f, write(f, Config{Serial: 3, PageDuration: 120 * time.Millisecond}, long(f, 300*time.Millisecond)))
-	ends := pageEnds(f, small)
+	pages := pageEnds(f, small)
 	f.Add(small)
 	f.Add(small[:len(small)-1])
-	f.Add(small[ends[0]:])
-	f.Add(append(bytes.Clone(small[:ends[2]]), small[ends[3]:]...))
+	f.Add(small[pages[0]:])
+	f.Add(append(bytes.Clone(small[:pages[2]]), small[pages[3]:]...))
 	f.Add([]byte("OggS"))
 	f.Add(page(ogg.Header{Flags: ogg.First}, string(newHead(1, 0).raw)))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -342,6 +342,9 @@ func FuzzRecover(f *testing.F) {
 			return
 		}
 		repairChecksums(b)
+		if r, err := NewReader(bytes.NewReader(b)); err == nil && !ends(r, 10_000) {
+			return // hours of lost packets take their time, and show nothing new
+		}
 		path := put(t, b)
 		report, err := Recover(path)
 		if err != nil {
@@ -362,6 +365,16 @@ func FuzzRecover(f *testing.F) {
 			t.Fatalf("%+v, %v", info, err)
 		}
 	})
+}
+
+// ends says whether the source ends after at most that many packets.
+func ends(src media.Source, packets int) bool {
+	for range packets + 1 {
+		if _, err := src.ReadPacket(); err != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // repairChecksums makes the pages valid that are only wrong in their checksum,

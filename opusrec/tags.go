@@ -63,16 +63,21 @@ func (t *Tags) set(comment string) {
 		t.Title = value
 	case strings.EqualFold(name, tagArtist) && t.Artist == "":
 		t.Artist = value
-	case strings.EqualFold(name, tagDate) && t.Date.IsZero() && isDate(value):
-		t.Date, _ = time.Parse(time.RFC3339, value)
+	case strings.EqualFold(name, tagDate) && t.Date.IsZero() && !parseDate(value).IsZero():
+		t.Date = parseDate(value)
 	default:
 		t.Comments = append(t.Comments, comment)
 	}
 }
 
-func isDate(value string) bool {
-	date, err := time.Parse(time.RFC3339, value)
-	return err == nil && !date.IsZero()
+// parseDate understands a time, which we write, and a day, as most others do.
+func parseDate(value string) time.Time {
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if date, err := time.Parse(layout, value); err == nil {
+			return date.UTC()
+		}
+	}
+	return time.Time{}
 }
 
 const (
