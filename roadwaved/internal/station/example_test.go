@@ -1,0 +1,54 @@
+package station_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/roadwave/roadwave/roadwaved/internal/station"
+	"github.com/roadwave/roadwave/roadwaved/internal/station/stationtest"
+)
+
+// A live goes on air, ends, and leaves a job to make its replay.
+func Example() {
+	ctx := context.Background()
+	catalog := &stationtest.Catalog{}
+	s, err := station.New(station.Config{Lives: catalog, Board: &stationtest.Board{}, Queue: &queueLog{}, MaxLives: 1})
+	if err != nil {
+		panic(err)
+	}
+
+	live, err := s.Open(ctx, station.Request{CreatorID: "léa", Title: "Bouchons sur l'A7", Tags: []string{"Trafic"}})
+	fmt.Println(live.Title, live.Tags, live.ClassificationAge, err)
+
+	if _, err := s.Open(ctx, station.Request{CreatorID: "tom"}); errors.Is(err, station.ErrFull) {
+		fmt.Println(station.MessageFull)
+	}
+
+	if err := s.Close(ctx, live.ID, station.End{Reason: station.EndCreator}); err != nil {
+		panic(err)
+	}
+	live, _ = catalog.Live(ctx, live.ID)
+	job, _ := catalog.Job(ctx, live.ID)
+	fmt.Println(live.Message(), job.State)
+	// Output:
+	// Bouchons sur l'A7 [trafic] tout public <nil>
+	// Capacité maximale atteinte. Veuillez réessayer dans quelques minutes
+	// Le live est terminé pending
+}
+
+// A request that cannot be met says why, to people and to engineers.
+func ExampleInvalidError() {
+	s, _ := station.New(station.Config{Lives: &stationtest.Catalog{}, Board: &stationtest.Board{}, Queue: &queueLog{}})
+	_, err := s.Open(context.Background(), station.Request{ClassificationAge: "-14"})
+	var invalid *station.InvalidError
+	if errors.As(err, &invalid) {
+		fmt.Println(invalid.Field)
+		fmt.Println(invalid.Message)
+		fmt.Println(err)
+	}
+	// Output:
+	// classification_age
+	// La classification d'âge doit être l'une de : tout public, -10, -12, -16, -18
+	// invalid classification_age: "-14" is not one of tout public, -10, -12, -16, -18
+}

@@ -1,0 +1,136 @@
+package station_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/roadwave/roadwave/roadwaved/internal/station"
+	"github.com/roadwave/roadwave/roadwaved/internal/station/stationtest"
+)
+
+// pendingJobs ends that many lives, one second after the other.
+func pendingJobs(t *testing.T, c station.Catalog, n int) []string {
+	t.Helper()
+	var ids []string
+	for i := range n {
+		id := string(rune('a' + i))
+		at := time.Now().Add(time.Duration(i) * time.Second)
+		if err := c.StartLive(t.Context(), station.Live{ID: id, StartedAt: at}); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.EndLive(t.Context(), id, station.End{At: at, State: station.Ended}); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+func newReconciler(t *testing.T, c station.Jobs, q station.Queue) *station.Reconciler {
+	t.Helper()
+	r, err := station.NewReconciler(station.ReconcilerConfig{Jobs: c, Queue: q})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestReconcilerRound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, q := &stationtest.Catalog{}, &queueLog{}
+		ids := pendingJobs(t, c, 6)
+		claim := func(id string, lease time.Duration) station.Claim {
+			cl, err := c.Claim(t.Context(), id, "w", time.Now(), lease)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return cl
+		}
+		must := func(err error) {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		claim("b", time.Minute) // its worker died: the lease ends
+		claim("c", time.Hour)   // at work
+		must(c.Publish(t.Context(), claim("d", time.Minute), station.Replay{ID: "r", LiveID: "d"}))
+		must(c.Release(t.Context(), claim("e", time.Minute), station.JobParked, "five attempts"))
+		must(c.Release(t.Context(), claim("f", time.Minute), station.JobEmpty, "silence"))
+		r := newReconciler(t, c, q)
+		for _, tt := range []struct {
+			after time.Duration
+			want  []string
+		}{
+			{0, []string{"a"}},
+			{time.Minute, []string{"a"}}, // the lease ends now: not before now
+			{time.Microsecond, []string{"a", "b"}},
+			{time.Hour, []string{"a", "b", "c"}},
+		} {
+			time.Sleep(tt.after)
+			n, err := r.Round(t.Context())
+			if got := q.take(); err != nil || n != len(tt.want) || !slices.Equal(got, tt.want) {
+				t.Errorf("%v later: enqueued %d: %v (%v), want %v of %v", tt.after, n, got, err, tt.want, ids)
+			}
+		}
+	})
+}
+
+func TestReconcilerRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, q := &stationtest.Catalog{}, &queueLog{}
+		pendingJobs(t, c, 2)
+		q.fail(errAway)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- newReconciler(t, c, q).Run(ctx) }()
+
+		time.Sleep(5*time.Minute - time.Second)
+		if got := q.take(); len(got) != 0 {
+			t.Errorf("enqueued %v with the queue away", got)
+		}
+		q.fail(nil)
+		time.Sleep(2 * time.Second)
+		if got := q.take(); !slices.Equal(got, []string{"a", "b"}) {
+			t.Errorf("enqueued %v when the queue was back, want both", got)
+		}
+		time.Sleep(10 * time.Minute)
+		if got := q.take(); len(got) != 20 {
+			t.Errorf("enqueued %d times in ten minutes, want twice each", len(got))
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error("Run:", err)
+		}
+	})
+}
+
+func TestReconcilerAtStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, q := &stationtest.Catalog{}, &queueLog{}
+		pendingJobs(t, c, 1)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- newReconciler(t, c, q).Run(ctx) }()
+		synctest.Wait()
+		if got := q.take(); !slices.Equal(got, []string{"a"}) {
+			t.Errorf("enqueued %v at start, want what was pending", got)
+		}
+		cancel()
+		<-done
+	})
+}
+
+func TestNewReconcilerRefuses(t *testing.T) {
+	for name, cfg := range map[string]station.ReconcilerConfig{
+		"no jobs":  {Queue: &queueLog{}},
+		"no queue": {Jobs: &stationtest.Catalog{}},
+		"too fast": {Jobs: &stationtest.Catalog{}, Queue: &queueLog{}, Interval: time.Millisecond},
+	} {
+		if _, err := station.NewReconciler(cfg); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
