@@ -1,0 +1,305 @@
+package hls
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/roadwave/roadwave/media"
+)
+
+// liveWith returns a live of that many seconds, not ended.
+func liveWith(t *testing.T, seconds int, config Config) *Live {
+	t.Helper()
+	config.ID = "t"
+	config.StartedAt = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	l := newLive(t, config)
+	writeAll(t, l, packets(0, seconds*50))
+	return l
+}
+
+func TestHandlerHeaders(t *testing.T) {
+	l := liveWith(t, 6, Config{})
+	for _, test := range []struct{ path, contentType, cache string }{
+		{"/index.m3u8", "application/vnd.apple.mpegurl", "max-age=10"},
+		{"/live/7/opus.m3u8", "application/vnd.apple.mpegurl", "max-age=10"},
+		{"/live/7/opus/media.m3u8", "application/vnd.apple.mpegurl", "max-age=1"},
+		{"/live/7/opus/t-init.mp4", "audio/mp4", "max-age=31536000, immutable"},
+		{"/a/b/c/opus/t-2.mp4", "audio/mp4", "max-age=31536000, immutable"},
+	} {
+		w := get(t, l, test.path)
+		h := w.Header()
+		if w.Code != http.StatusOK || h.Get("Content-Type") != test.contentType || h.Get("Cache-Control") != test.cache {
+			t.Errorf("GET %s: %d, %q, %q", test.path, w.Code, h.Get("Content-Type"), h.Get("Cache-Control"))
+		}
+		if h.Get("Access-Control-Allow-Origin") != "*" || h.Get("Accept-Ranges") != "bytes" || h.Get("Set-Cookie") != "" {
+			t.Errorf("GET %s: header %v", test.path, h)
+		}
+		if got := h.Get("Content-Length"); got != fmt.Sprint(w.Body.Len()) {
+			t.Errorf("GET %s: Content-Length %s for %d bytes", test.path, got, w.Body.Len())
+		}
+		head := do(t, l, http.MethodHead, test.path)
+		if head.Code != http.StatusOK || head.Body.Len() != 0 || head.Header().Get("Content-Length") != h.Get("Content-Length") {
+			t.Errorf("HEAD %s: %d, %d bytes, length %s", test.path, head.Code, head.Body.Len(), head.Header().Get("Content-Length"))
+		}
+		same := get(t, l, test.path, "If-None-Match", h.Get("Etag"))
+		if same.Code != http.StatusNotModified || same.Body.Len() != 0 || same.Header().Get("Etag") != h.Get("Etag") {
+			t.Errorf("GET %s with its ETag %s: %d", test.path, h.Get("Etag"), same.Code)
+		}
+		if other := get(t, l, test.path, "If-None-Match", `"other"`); other.Code != http.StatusOK || other.Body.Len() != w.Body.Len() {
+			t.Errorf("GET %s with another ETag: %d, %d bytes", test.path, other.Code, other.Body.Len())
+		}
+		part := get(t, l, test.path, "Range", "bytes=10-19")
+		if part.Code != http.StatusPartialContent || !bytes.Equal(part.Body.Bytes(), w.Body.Bytes()[10:20]) {
+			t.Errorf("GET %s, bytes 10-19: %d %q", test.path, part.Code, part.Body)
+		}
+		if beyond := get(t, l, test.path, "Range", "bytes=99999999-"); beyond.Code != http.StatusRequestedRangeNotSatisfiable {
+			t.Errorf("GET %s beyond its end: %d", test.path, beyond.Code)
+		}
+	}
+}
+
+func TestHandlerGzip(t *testing.T) {
+	l := liveWith(t, 40, Config{})
+	for _, path := range []string{"/index.m3u8", "/opus/media.m3u8"} {
+		plain := get(t, l, path)
+		w := get(t, l, path, "Accept-Encoding", "br, gzip;q=0.8")
+		if w.Header().Get("Content-Encoding") != "gzip" || w.Header().Get("Vary") != "Accept-Encoding" || plain.Header().Get("Vary") != "Accept-Encoding" {
+			t.Fatalf("%s: header %v", path, w.Header())
+		}
+		if got := w.Header().Get("Content-Length"); got != fmt.Sprint(w.Body.Len()) {
+			t.Errorf("%s: Content-Length %s for %d bytes", path, got, w.Body.Len())
+		}
+		if w.Header().Get("Etag") == plain.Header().Get("Etag") {
+			t.Errorf("%s: both encodings have one ETag", path)
+		}
+		z, err := gzip.NewReader(w.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if unzipped, err := io.ReadAll(z); err != nil || !bytes.Equal(unzipped, plain.Body.Bytes()) {
+			t.Errorf("%s: unzipped it differs: %v", path, err)
+		}
+		same := get(t, l, path, "Accept-Encoding", "gzip", "If-None-Match", w.Header().Get("Etag"))
+		if same.Code != http.StatusNotModified {
+			t.Errorf("%s zipped, with its ETag: %d", path, same.Code)
+		}
+	}
+	if w := get(t, l, "/opus/t-1.mp4", "Accept-Encoding", "gzip"); w.Header().Get("Content-Encoding") != "" {
+		t.Error("a segment is compressed")
+	}
+}
+
+func TestAcceptsGzip(t *testing.T) {
+	for field, want := range map[string]bool{
+		"gzip": true, "GZIP": true, "br,gzip": true, " gzip ; q=1": true, "gzip;q=0.5": true,
+		"": false, "br": false, "gzip;q=0": false, "gzip; q=0.000": false, "x-gzipped": false, ",,": false, "*": false,
+	} {
+		if got := acceptsGzip([]string{field}); got != want {
+			t.Errorf("acceptsGzip(%q) = %v", field, got)
+		}
+	}
+}
+
+func TestHandlerRefusals(t *testing.T) {
+	l := liveWith(t, 6, Config{})
+	for _, path := range []string{
+		"/", "", "/opus", "/opus/", "/opus/t-3.mp4", "/opus/t-99.mp4", "/opus/t--1.mp4", "/opus/t-01.mp4", "/opus/t-1.ts",
+		"/opus/u-1.mp4", "/opus/t-9999999999999999999999.mp4", "/aac48/media.m3u8", "/opus/../opus/x", "/opus/t-+1.mp4", "/opus/t-.mp4",
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.URL.Path = path
+		w := httptest.NewRecorder()
+		l.ServeHTTP(w, r)
+		if w.Code != http.StatusNotFound || w.Header().Get("Cache-Control") != "max-age=1" || w.Header().Get("Access-Control-Allow-Origin") != "*" {
+			t.Errorf("GET %q: %d, %v", path, w.Code, w.Header())
+		}
+	}
+	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete, "BREW"} {
+		if w := do(t, l, method, "/index.m3u8"); w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != "GET, HEAD, OPTIONS" {
+			t.Errorf("%s: %d, Allow %q", method, w.Code, w.Header().Get("Allow"))
+		}
+	}
+	if w := do(t, l, http.MethodOptions, "/index.m3u8"); w.Code != http.StatusNoContent || !strings.Contains(w.Header().Get("Access-Control-Allow-Headers"), "Range") {
+		t.Errorf("OPTIONS: %d, %v", w.Code, w.Header())
+	}
+}
+
+func TestHandlerAfterTheEnd(t *testing.T) {
+	l := liveWith(t, 5, Config{})
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Errorf("second Close: %v", err)
+	}
+	if err := l.WritePacket(packets(0, 1)[0]); !errors.Is(err, ErrClosed) {
+		t.Errorf("WritePacket after Close: %v", err)
+	}
+	if m := mediaList(t, l, "/opus/media.m3u8"); !m.Endlist || m.Segments[2].Duration != time.Second {
+		t.Errorf("the ended playlist: ended %v, %d segments", m.Endlist, len(m.Segments))
+	}
+	if err := l.Remove(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/index.m3u8", "/opus.m3u8", "/opus/media.m3u8", "/opus/t-0.mp4"} {
+		if w := get(t, l, path); w.Code != http.StatusGone {
+			t.Errorf("GET %s of a removed live: %d", path, w.Code)
+		}
+	}
+}
+
+func TestHandlerOfAnEmptyLive(t *testing.T) {
+	l := newLive(t, Config{})
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if w := get(t, l, "/index.m3u8"); w.Code != http.StatusNotFound {
+		t.Errorf("a live that never began: %d", w.Code)
+	}
+}
+
+func TestStoreHandler(t *testing.T) {
+	store := NewMemory()
+	for _, key := range []string{"replay/1/index.m3u8", "replay/1/mp3/0.ts", "replay/1/audio.mp3", "replay/1/notes.txt", "live/2/opus/media.m3u8"} {
+		if err := store.Put(t.Context(), key, strings.NewReader("0123456789"+key)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := http.StripPrefix("/media/", NewHandler(store))
+	for path, cache := range map[string]string{
+		"/media/replay/1/index.m3u8":    cacheMultivariant,
+		"/media/replay/1/mp3/0.ts":      cacheSegment,
+		"/media/replay/1/audio.mp3":     cacheMultivariant,
+		"/media/live/2/opus/media.m3u8": cachePlaylist,
+	} {
+		w := get(t, h, path)
+		if w.Code != http.StatusOK || w.Header().Get("Cache-Control") != cache || w.Header().Get("Content-Type") != ContentType(path) {
+			t.Errorf("GET %s: %d %v", path, w.Code, w.Header())
+		}
+		if part := get(t, h, path, "Range", "bytes=2-4"); part.Code != http.StatusPartialContent || part.Body.String() != "234" {
+			t.Errorf("GET %s, bytes 2-4: %d %q", path, part.Code, part.Body)
+		}
+		if same := get(t, h, path, "If-None-Match", w.Header().Get("Etag")); same.Code != http.StatusNotModified {
+			t.Errorf("GET %s with its ETag: %d", path, same.Code)
+		}
+		if head := do(t, h, http.MethodHead, path); head.Code != http.StatusOK || head.Body.Len() != 0 || head.Header().Get("Content-Length") != fmt.Sprint(w.Body.Len()) {
+			t.Errorf("HEAD %s: %d %v", path, head.Code, head.Header())
+		}
+	}
+	for _, path := range []string{"replay/1/notes.txt", "replay/2/index.m3u8", "../secret.ts", "replay/../../x.mp3", "", "replay/1", "//replay/1/audio.mp3", "a\x00.ts"} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.URL.Path = path
+		w := httptest.NewRecorder()
+		NewHandler(store).ServeHTTP(w, r)
+		if w.Code != http.StatusNotFound || w.Header().Get("Cache-Control") != cacheMissing {
+			t.Errorf("GET %q: %d %v", path, w.Code, w.Header())
+		}
+	}
+	if w := do(t, h, http.MethodPost, "/media/replay/1/index.m3u8"); w.Code != http.StatusMethodNotAllowed {
+		t.Errorf("POST: %d", w.Code)
+	}
+	broken := NewHandler(&flakyStore{Store: store, fail: func(string) error { return errors.New("no route") }})
+	if w := get(t, broken, "/replay/1/audio.mp3"); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
+		t.Errorf("a store that fails: %d %v", w.Code, w.Header())
+	}
+}
+
+// quiet is a ResponseWriter that keeps nothing.
+type quiet struct{ header http.Header }
+
+func (q *quiet) Header() http.Header         { return q.header }
+func (q *quiet) Write(b []byte) (int, error) { return len(b), nil }
+func (q *quiet) WriteHeader(int)             {}
+
+func benchmarkHandler(b *testing.B, h http.Handler) {
+	request := httptest.NewRequest(http.MethodGet, "/live/7/opus/t-3.mp4", nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		h.ServeHTTP(&quiet{make(http.Header, 8)}, request)
+	}
+}
+
+// BenchmarkHandler is one segment asked of a live, without the network.
+func BenchmarkHandler(b *testing.B) {
+	l, err := NewLive(Config{ID: "t"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, p := range packets(0, 500) {
+		if err := l.WritePacket(p); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.Run("live", func(b *testing.B) { benchmarkHandler(b, l) })
+	body := l.opus.snap.Load().find(3).body
+	b.Run("floor", func(b *testing.B) {
+		benchmarkHandler(b, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "audio/mp4")
+			w.Header().Set("Content-Length", "12000")
+			w.Header().Set("Cache-Control", cacheSegment)
+			_, _ = w.Write(body)
+		}))
+	})
+}
+
+// BenchmarkListeners is a listener's two requests over loopback, kept alive:
+// the playlist, then a segment. The floor is a handler over ready bytes.
+func BenchmarkListeners(b *testing.B) {
+	l, err := NewLive(Config{ID: "t"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, p := range packets(0, 2000) {
+		if err := l.WritePacket(p); err != nil {
+			b.Fatal(err)
+		}
+	}
+	playlist, segment := l.opus.snap.Load().playlist.zipped, l.opus.snap.Load().find(15).body
+	floor := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, ".m3u8") {
+			w.Header().Set("Content-Type", "application/vnd.apple.mpegurl")
+			w.Header().Set("Content-Encoding", "gzip")
+			_, _ = w.Write(playlist)
+			return
+		}
+		w.Header().Set("Content-Type", "audio/mp4")
+		_, _ = w.Write(segment)
+	})
+	for _, bench := range []struct {
+		name    string
+		handler http.Handler
+	}{{"floor", floor}, {"live", l}} {
+		b.Run(bench.name, func(b *testing.B) {
+			server := httptest.NewServer(bench.handler)
+			defer server.Close()
+			b.RunParallel(func(pb *testing.PB) {
+				client := &http.Client{Transport: &http.Transport{DisableCompression: true}}
+				defer client.CloseIdleConnections()
+				for pb.Next() {
+					for _, path := range []string{"/opus/media.m3u8", "/opus/t-15.mp4"} {
+						request, _ := http.NewRequest(http.MethodGet, server.URL+path, nil)
+						request.Header.Set("Accept-Encoding", "gzip")
+						response, err := client.Do(request)
+						if err != nil {
+							b.Error(err)
+							return
+						}
+						_, _ = io.Copy(io.Discard, response.Body)
+						response.Body.Close()
+					}
+				}
+			})
+		})
+	}
+}
+
+var _ media.Sink = (*Live)(nil)
