@@ -13,7 +13,7 @@ import (
 func Example() {
 	ctx := context.Background()
 	catalog := &stationtest.Catalog{}
-	s, err := station.New(station.Config{Lives: catalog, Board: &stationtest.Board{}, Queue: &queueLog{}, MaxLives: 1})
+	s, err := station.New(station.Config{Lives: catalog, Board: &stationtest.Board{}, Queue: &stationtest.Queue{}, MaxLives: 1})
 	if err != nil {
 		panic(err)
 	}
@@ -39,7 +39,7 @@ func Example() {
 
 // A request that cannot be met says why, to people and to engineers.
 func ExampleInvalidError() {
-	s, _ := station.New(station.Config{Lives: &stationtest.Catalog{}, Board: &stationtest.Board{}, Queue: &queueLog{}})
+	s, _ := station.New(station.Config{Lives: &stationtest.Catalog{}, Board: &stationtest.Board{}, Queue: &stationtest.Queue{}})
 	_, err := s.Open(context.Background(), station.Request{ClassificationAge: "-14"})
 	var invalid *station.InvalidError
 	if errors.As(err, &invalid) {

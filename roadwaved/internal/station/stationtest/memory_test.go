@@ -31,3 +31,7 @@ func TestMemoryBoardInBubble(t *testing.T) {
 		ok(t, b.Acquire(t.Context(), "b", 1, time.Hour))
 	})
 }
+
+func TestMemoryQueue(t *testing.T) {
+	TestQueue(t, func(*testing.T) station.Queue { return &Queue{} })
+}

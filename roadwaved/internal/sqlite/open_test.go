@@ -1,0 +1,245 @@
+package sqlite
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/roadwave/roadwave/roadwaved/internal/station"
+)
+
+func live(id string) station.Live {
+	return station.Live{ID: id, CreatorID: "léa", Title: "t", StartedAt: time.Now(), Node: "n"}
+}
+
+func TestReopen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "catalog.db")
+	c := open(t, path)
+	if err := c.StartLive(t.Context(), live("a")); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open(t, path).Live(t.Context(), "a"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFileMode(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "catalog.db")
+	c := open(t, path)
+	if err := c.StartLive(t.Context(), live("a")); err != nil {
+		t.Fatal(err)
+	}
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		info, err := os.Stat(path + suffix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %v, want it for its owner alone", info.Name(), info.Mode())
+		}
+	}
+}
+
+// Settings that a later edit of the connection string could lose in silence.
+func TestSettings(t *testing.T) {
+	c := open(t, filepath.Join(t.TempDir(), "catalog.db"))
+	for name, db := range map[string]*sql.DB{"writer": c.writer, "reader": c.reader} {
+		for pragma, want := range map[string]string{
+			"journal_mode": "wal",
+			"synchronous":  "2",
+			"foreign_keys": "1",
+			"busy_timeout": "10000",
+		} {
+			var got string
+			if err := db.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got); err != nil || got != want {
+				t.Errorf("%s: %s is %q (%v), want %q", name, pragma, got, err, want)
+			}
+		}
+	}
+}
+
+func TestOddPaths(t *testing.T) {
+	for _, name := range []string{"with space.db", "100%.db", "what?mode=memory", "a#b.db", ":memory:", "été 🚗.db"} {
+		path := filepath.Join(t.TempDir(), name)
+		c := open(t, path)
+		if err := c.StartLive(t.Context(), live("a")); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+		if info, err := os.Stat(path); err != nil || info.Size() == 0 {
+			t.Errorf("%s: the catalog is not in its file (%v)", name, err)
+		}
+	}
+}
+
+func TestRelativePath(t *testing.T) {
+	t.Chdir(t.TempDir())
+	open(t, "catalog.db")
+	if _, err := os.Stat("catalog.db"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRefusesToOpen(t *testing.T) {
+	damaged := func(t *testing.T, path string) {
+		// Enough lives for the tables to have many pages, then noise over some of them.
+		c := open(t, path)
+		for i := range 300 {
+			l := live(fmt.Sprint(i))
+			l.Title = strings.Repeat("x", 200)
+			if err := c.StartLive(t.Context(), l); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		noise := []byte(strings.Repeat("\xde\xad\xbe\xef", 4096))
+		if _, err := f.WriteAt(noise, 16<<10); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		name    string
+		prepare func(t *testing.T, path string)
+		want    []string
+	}{
+		{"not a database", func(t *testing.T, path string) {
+			if err := os.WriteFile(path, []byte(strings.Repeat("not a database ", 1000)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, []string{"damaged or not a database", "restore a copy"}},
+		{"damaged", damaged, []string{"damaged or not a database", "restore a copy"}},
+		{"newer", func(t *testing.T, path string) {
+			c := open(t, path)
+			if _, err := c.writer.ExecContext(t.Context(), "INSERT INTO goose_db_version (version_id, is_applied) VALUES (9000, 1)"); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}, []string{"newer roadwaved", "version 9000", "run that version again"}},
+		{"no folder", func(t *testing.T, path string) {
+			if err := os.Remove(filepath.Dir(path)); err != nil {
+				t.Fatal(err)
+			}
+		}, []string{"no such file or directory"}},
+		{"a folder", func(t *testing.T, path string) {
+			if err := os.Mkdir(path, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}, []string{"is a directory"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "catalog.db")
+			tt.prepare(t, path)
+			c, err := Open(t.Context(), path)
+			if err == nil {
+				c.Close()
+				t.Fatal("it opened")
+			}
+			for _, want := range append(tt.want, path) {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("the error does not say %q: %v", want, err)
+				}
+			}
+		})
+	}
+}
+
+// Daemon and command line open a new catalog in the same instant.
+func TestOpenedByMany(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "catalog.db")
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() {
+			c, err := Open(t.Context(), path)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			if err := c.StartLive(t.Context(), live(fmt.Sprint(i))); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	lives, err := open(t, path).ListLives(t.Context(), station.LiveQuery{})
+	if err != nil || len(lives) != 4 {
+		t.Errorf("%d lives (%v), want 4", len(lives), err)
+	}
+}
+
+// Readers see whole transactions and never wait for the writer.
+func TestReadWhileWriting(t *testing.T) {
+	c := open(t, filepath.Join(t.TempDir(), "catalog.db"))
+	if err := c.StartLive(t.Context(), live("a")); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := c.writer.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	if _, err := tx.ExecContext(t.Context(), "UPDATE lives SET title = 'half done'"); err != nil {
+		t.Fatal(err)
+	}
+	got, err := c.Live(t.Context(), "a")
+	if err != nil || got.Title != "t" {
+		t.Errorf("a reader saw %q (%v)", got.Title, err)
+	}
+}
+
+func TestClosed(t *testing.T) {
+	c := open(t, filepath.Join(t.TempDir(), "catalog.db"))
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Ping(t.Context()); err == nil {
+		t.Error("a closed catalog answers")
+	}
+	if err := c.StartLive(t.Context(), live("a")); err == nil || errors.Is(err, station.ErrNotFound) {
+		t.Errorf("a closed catalog wrote: %v", err)
+	}
+}
+
+// The lists that are asked for all day long must not read the whole table.
+func TestIndexes(t *testing.T) {
+	c := open(t, filepath.Join(t.TempDir(), "catalog.db"))
+	for query, index := range map[string]string{
+		"SELECT * FROM lives WHERE state = 'on_air' ORDER BY started_at DESC, live_id DESC LIMIT 50":                              "lives_state",
+		"SELECT * FROM lives WHERE (started_at, live_id) < ('2026', '') ORDER BY started_at DESC, live_id DESC LIMIT 50":          "lives_started_at",
+		"SELECT * FROM lives WHERE creator_id = 'léa' ORDER BY started_at DESC":                                                   "lives_creator_id",
+		"SELECT * FROM lives WHERE zone_geo = 'Nice' ORDER BY started_at DESC":                                                    "lives_zone_geo",
+		"SELECT * FROM replays WHERE (published_at, replay_id) < ('2026', '') ORDER BY published_at DESC, replay_id DESC LIMIT 5": "replays_published_at",
+		"SELECT * FROM replay_jobs WHERE state IN ('pending', 'running') ORDER BY opened_at, live_id":                             "replay_jobs_state",
+	} {
+		rows, err := c.reader.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query)
+		steps, err := collect(rows, err, func(r row) (string, error) {
+			var id, parent, unused int
+			var detail string
+			err := r.Scan(&id, &parent, &unused, &detail)
+			return detail, err
+		})
+		if plan := strings.Join(steps, "; "); err != nil || !strings.Contains(plan, index) {
+			t.Errorf("%s\nis done by %q (%v), want index %s", query, plan, err, index)
+		}
+	}
+}
