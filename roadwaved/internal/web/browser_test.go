@@ -1,0 +1,111 @@
+package web_test
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/roadwave/roadwave/roadwaved/internal/web"
+	"github.com/roadwave/roadwave/roadwaved/internal/web/webtest"
+)
+
+var pictures = flag.String("pictures", "", "folder to write pictures of the pages to")
+
+// answers replies like the API, with what a test puts in.
+type answers map[string]any
+
+func (s answers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	answer, ok := s[r.URL.Path]
+	if !ok {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(404)
+		answer = map[string]any{"status": 404, "code": "not-found", "detail": "Rien ici."}
+	}
+	if stream, ok := answer.(string); ok {
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprint(w, stream)
+		return
+	}
+	_ = json.NewEncoder(w).Encode(answer)
+}
+
+func liveJSON(id, title string, started time.Duration) map[string]any {
+	return map[string]any{
+		"live_id": id, "creator_id": "elise-martin", "title": title, "started_at": time.Now().Add(-started).UTC(),
+		"zone_geo": "Drôme", "tags": []string{"route", "nuit", "chanson française"}, "classification_age": "-12",
+		"state": "on_air", "message": "", "hls_url": "/live/" + id + "/index.m3u8", "opus_url": "/live/" + id + "/opus.m3u8",
+	}
+}
+
+func replayJSON(id, title string) map[string]any {
+	return map[string]any{
+		"replay_id": id, "live_id": "l", "title": title, "geo_type": "Géo-neutre", "published_at": time.Now().Add(-time.Hour).UTC(),
+		"duration_seconds": 3725.4, "hls_url": "/replay/" + id + "/index.m3u8", "mp3_url": "/replay/" + id + "/audio.mp3",
+		"loudness_lufs": -14.0, "silence_removed_seconds": 31.0,
+	}
+}
+
+// TestPagesInBrowser opens each page at the size of a phone and of a desk:
+// nothing may fail in the console, nothing may be wider than the screen.
+func TestPagesInBrowser(t *testing.T) {
+	ended := liveJSON("ended", "La nationale 7, la nuit", time.Hour)
+	ended["state"], ended["message"], ended["ended_at"] = "ended", "Le live est terminé", time.Now().UTC()
+	ended["replay"] = map[string]any{"state": "running", "step": "master", "progress": 0.42}
+	long := liveJSON("b", strings.Repeat("Autoroutedusoleil", 9), 3*time.Hour)
+	s := answers{
+		"/v1/lives":            map[string]any{"lives": []any{liveJSON("a", "La nationale 7, la nuit", 20*time.Second), long, liveJSON("c", "Bouchons à Vienne", 12*time.Minute)}},
+		"/v1/replays":          map[string]any{"replays": []any{replayJSON("r", "[REPLAY] La nationale 7"), replayJSON("q", "[REPLAY] "+strings.Repeat("Valence ", 22))}, "next_before": time.Now().UTC()},
+		"/v1/lives/a":          liveJSON("a", "La nationale 7, la nuit", 20*time.Minute),
+		"/v1/lives/a/events":   "retry: 60000\n\n",
+		"/v1/lives/ended":      ended,
+		"/v1/replays/r":        replayJSON("r", "[REPLAY] La nationale 7, la nuit"),
+		"/live/a/index.m3u8":   "",
+		"/replay/r/index.m3u8": "",
+	}
+	server := httptest.NewServer(mounted(t, s))
+	defer server.Close()
+	browser := webtest.Open(t, "")
+	for size, width := range map[string]int64{"phone": 360, "desk": 1280} {
+		tab := browser.Tab(t, width, 760)
+		tab.Expect("404") // the fake station has no sound
+		for _, page := range []struct{ name, path, ready string }{
+			{"home", "/", `document.querySelectorAll('#lives > li').length == 3 && document.querySelectorAll('#replays > li').length == 2`},
+			{"studio", "/studio", `document.getElementById('go').textContent.startsWith('Passer')`},
+			{"live", "/listen/a", `document.getElementById('status').textContent == 'Appuyez pour écouter' || document.getElementById('status').textContent.startsWith('Connexion')`},
+			{"ended", "/listen/ended", `document.getElementById('over-replay').textContent.includes('42')`},
+			{"replay", "/listen/r", `document.getElementById('duration').textContent == '1:02:05'`},
+			{"unknown", "/listen/none", `document.getElementById('title').textContent.includes('existe pas')`},
+			{"absent", "/nowhere", `document.title.includes('introuvable')`},
+		} {
+			tab.Go(server.URL + page.path)
+			tab.Wait(10*time.Second, page.ready)
+			tab.Picture(*pictures, size+"-"+page.name)
+			if wide := webtest.Eval[int64](tab, `document.documentElement.scrollWidth`); wide > width {
+				t.Errorf("%s on a %s is %d px wide, the screen is %d", page.path, size, wide, width)
+			}
+			if nameless := webtest.Eval[[]string](tab, unnamed); len(nameless) > 0 {
+				t.Errorf("%s: without a name for screen readers: %s", page.path, nameless)
+			}
+		}
+	}
+}
+
+// unnamed lists the controls that are seen and have no accessible name.
+const unnamed = `[...document.querySelectorAll('button, a, input, select, progress')].filter((e) => e.checkVisibility() &&
+	!(e.ariaLabel || e.labels?.length || e.textContent.trim() && e.matches('button, a'))).map((e) => e.outerHTML)`
+
+// mounted puts the pages beside a station.
+func mounted(t *testing.T, s http.Handler) http.Handler {
+	t.Helper()
+	mux := http.NewServeMux()
+	mux.Handle("/", pages(t, web.Config{}))
+	for _, prefix := range []string{"/v1/", "/live/", "/replay/", "/whip"} {
+		mux.Handle(prefix, s)
+	}
+	return mux
+}
