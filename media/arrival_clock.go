@@ -72,6 +72,12 @@ func (c *arrivalClock) deadline(pts int64) time.Time {
 	return c.epoch.Add(c.fastest() + Duration(pts) + c.wait())
 }
 
+// outage is when the packet at pts is no longer waited for although nothing
+// has arrived after it.
+func (c *arrivalClock) outage(pts int64) time.Time {
+	return c.epoch.Add(c.fastest() + Duration(pts) + c.maxWait)
+}
+
 // expected is the PTS of a packet that arrives at a given time after the
 // fastest transit, on the grid of the shortest frame.
 func (c *arrivalClock) expected(at time.Time) int64 {

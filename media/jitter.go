@@ -38,7 +38,8 @@ type JitterStats struct {
 // seconds) for as long as packets have recently been late, within MinWait and
 // MaxWait. Then the hole is given away as packets marked Lost, 20 ms at a time,
 // so the timeline goes on in real time even when nothing arrives: an outage is
-// a hole without an end.
+// a hole without an end. It is waited for MaxWait, since nothing stands behind
+// it that would come later, and the pause before a proper end is none.
 //
 // The timeline follows the creator's RTP timestamps. Where those cannot be
 // true (a new stream, a sender that restarted, a capture that was suspended
@@ -268,7 +269,7 @@ func (j *Jitter) Pop(now time.Time) (Packet, bool) {
 		}
 		return j.take(first), true
 	}
-	if !j.started || j.flushing || now.Before(j.clock.deadline(j.next)) {
+	if !j.started || j.flushing || now.Before(j.clock.outage(j.next)) {
 		return Packet{}, false
 	}
 	if len(j.limbo) > 0 && now.Sub(j.limbo[0].at) < probation {
@@ -315,8 +316,9 @@ func (j *Jitter) Wake() (time.Time, bool) {
 		if j.known(first) || first.pts-j.next < minFrame {
 			return first.at, true
 		}
+		return j.clock.deadline(j.next), true
 	}
-	wake := j.clock.deadline(j.next)
+	wake := j.clock.outage(j.next)
 	if len(j.limbo) > 0 {
 		if verdict := j.limbo[0].at.Add(probation); verdict.After(wake) {
 			wake = verdict

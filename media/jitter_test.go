@@ -194,7 +194,7 @@ func TestJitterNetworks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tt.seed = 7
 			r := run(t, media.JitterConfig{}, tt.deliveries(length))
-			near(t, "duration", r.end(), length, 40*time.Millisecond)
+			near(t, "duration", r.end(), length, 20*time.Millisecond)
 			near(t, "time marked lost", r.stats.Filled, tt.filled, tt.tolerance)
 			near(t, "live edge", r.edge(), 30*time.Millisecond, tt.lateEdge+5*time.Millisecond)
 			if r.stats.Rebased != tt.rebased {
