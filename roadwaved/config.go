@@ -212,7 +212,12 @@ func isLoopback(address string) bool {
 
 // logger writes logs to out as the config says.
 func (c *Config) logger(out io.Writer) *slog.Logger {
-	opts := &slog.HandlerOptions{Level: c.LogLevel}
+	opts := &slog.HandlerOptions{Level: c.LogLevel, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == "session" { // package whip does not know that its sessions are lives
+			a.Key = "live_id"
+		}
+		return a
+	}}
 	if c.LogFormat == "json" {
 		return slog.New(slog.NewJSONHandler(out, opts))
 	}

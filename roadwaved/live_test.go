@@ -1,0 +1,254 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bluenviron/gohlslib/v2"
+	"github.com/bluenviron/gohlslib/v2/pkg/codecs"
+	"github.com/bluenviron/gohlslib/v2/pkg/playlist"
+	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
+
+	"github.com/roadwave/roadwave/media"
+	"github.com/roadwave/roadwave/media/mediatest"
+	"github.com/roadwave/roadwave/opusrec"
+)
+
+// The whole way: a creator goes live, three players listen, the live ends, the
+// replay is published, and every byte is where it should be.
+func TestLiveBecomesReplay(t *testing.T) {
+	mediatest.Tool(t, "ffmpeg")
+	const length = 26 * time.Second
+	packets := programme(length)
+	d := startDaemon(t, t.TempDir())
+	creator := d.publish(packets, "title=La+nationale+7&zone_geo=Dr%C3%B4me&tag=route", nil)
+
+	var lives struct {
+		Lives []apiLive `json:"lives"`
+	}
+	d.get("/v1/lives", &lives)
+	if len(lives.Lives) != 1 || lives.Lives[0].Title != "La nationale 7" || lives.Lives[0].CreatorID != "ada" || lives.Lives[0].State != "on_air" {
+		t.Fatalf("on air: %+v", lives)
+	}
+	aac := hear(t, d.url+"/live/"+creator.id+"/index.m3u8")
+	opus := hear(t, d.url+"/live/"+creator.id+"/opus.m3u8")
+	player := exec.Command("ffmpeg", "-v", "warning", "-live_start_index", "0", "-i", d.url+"/live/"+creator.id+"/index.m3u8", "-map", "0:a:0", "-f", "null", "-")
+	var said bytes.Buffer
+	player.Stderr = &said
+	if err := player.Start(); err != nil {
+		t.Fatal(err)
+	}
+	creator.wait(t)
+	if err := player.Wait(); err != nil || said.Len() > 0 {
+		t.Errorf("ffmpeg on the live: %v\n%s", err, &said)
+	}
+	for name, h := range map[string]*listener{"AAC": aac, "Opus": opus} {
+		h.wait(t)
+		if h.gaps > 0 || math.Abs(h.duration.Seconds()-length.Seconds()) > 0.1 {
+			t.Errorf("%s listener heard %v of %v with %d gaps", name, h.duration, length, h.gaps)
+		}
+	}
+
+	d.eventually("the live is over", 5*time.Second, func() bool { return d.live(creator.id).State == "ended" })
+	if l := d.live(creator.id); l.Message != "Le live est terminé" || math.Abs(l.DurationSeconds-length.Seconds()) > 0.001 {
+		t.Errorf("ended as %+v", l)
+	}
+	sameData(t, "recording", readRecording(t, filepath.Join(d.data, "recordings", creator.id+".opus")), creator.sent)
+	sameData(t, "fMP4", d.opusSegments(creator.id), creator.sent)
+
+	r := d.replayOf(creator.id, time.Minute)
+	if r.Title != "[REPLAY] La nationale 7" || r.GeoType != "Géo-neutre" {
+		t.Errorf("replay is %+v", r)
+	}
+	checkReplay(t, r, length-4*time.Second)
+}
+
+// checkReplay holds a published replay against M8 and M9.
+func checkReplay(t *testing.T, r apiReplay, length time.Duration) {
+	t.Helper()
+	if math.Abs(r.DurationSeconds-length.Seconds()) > 0.5 {
+		t.Errorf("replay lasts %.2f s, want about %v", r.DurationSeconds, length)
+	}
+	probe := ffmpeg(t, "ffprobe", "-v", "warning", "-show_entries", "stream=codec_name,bit_rate,sample_rate,channels:format_tags=title", "-of", "default=nw=1", r.MP3URL)
+	for _, want := range []string{"codec_name=mp3", "bit_rate=256000", "sample_rate=48000", "TAG:title=" + r.Title} {
+		if !strings.Contains(probe, want) {
+			t.Errorf("the MP3 is not %s:\n%s", want, probe)
+		}
+	}
+	for _, url := range []string{r.MP3URL, r.HLSURL} {
+		lufs, peak := measure(t, url)
+		t.Logf("%s: %.2f LUFS, %.2f dBTP", url, lufs, peak)
+		if math.Abs(lufs+14) > 0.5 || peak > -0.9 {
+			t.Errorf("%s: %.2f LUFS, %.2f dBTP", url, lufs, peak)
+		}
+	}
+	segments := ffmpeg(t, "ffprobe", "-v", "warning", "-show_entries", "format=duration", "-of", "csv=p=0", r.HLSURL)
+	if d, err := strconv.ParseFloat(strings.TrimSpace(segments), 64); err != nil || math.Abs(d-r.DurationSeconds) > 0.1 {
+		t.Errorf("the HLS replay lasts %q (%v), the row says %.2f s", segments, err, r.DurationSeconds)
+	}
+}
+
+var loudnessLines = regexp.MustCompile(`(?s)Summary:.*I:\s+(-?[\d.]+) LUFS.*Peak:\s+(-?[\d.]+) dBFS`)
+
+// measure is FFmpeg's opinion of a loudness.
+func measure(t *testing.T, url string) (lufs, peak float64) {
+	t.Helper()
+	out := ffmpeg(t, "ffmpeg", "-nostats", "-i", url, "-map", "0:a:0", "-af", "ebur128=peak=true:framelog=verbose", "-f", "null", "-")
+	m := loudnessLines.FindStringSubmatch(out)
+	if m == nil {
+		t.Fatalf("no loudness in:\n%s", out)
+	}
+	lufs, _ = strconv.ParseFloat(m[1], 64)
+	peak, _ = strconv.ParseFloat(m[2], 64)
+	return lufs, peak
+}
+
+// A listener is gohlslib's client on one playlist.
+type listener struct {
+	duration time.Duration
+	gaps     int
+	next     int64
+	done     chan error
+}
+
+func hear(t *testing.T, url string) *listener {
+	t.Helper()
+	h := &listener{next: -1, done: make(chan error, 1)}
+	client := &gohlslib.Client{URI: url, StartDistance: 1000, MaxDistance: 1000}
+	client.OnTracks = func(tracks []*gohlslib.Track) error {
+		switch codec := tracks[0].Codec.(type) {
+		case *codecs.MPEG4Audio:
+			client.OnDataMPEG4Audio(tracks[0], func(pts int64, aus [][]byte) {
+				h.got(pts, time.Duration(len(aus))*1024*time.Second/48000, tracks[0].ClockRate)
+			})
+		case *codecs.Opus:
+			client.OnDataOpus(tracks[0], func(pts int64, packets [][]byte) {
+				var sum int64
+				for _, p := range packets {
+					n, err := media.PacketDuration(p)
+					if err != nil {
+						h.gaps++
+					}
+					sum += int64(n)
+				}
+				h.got(pts, media.Duration(sum), tracks[0].ClockRate)
+			})
+		default:
+			return fmt.Errorf("codec %T", codec)
+		}
+		return nil
+	}
+	if err := client.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { h.done <- client.Wait2() }()
+	t.Cleanup(client.Close)
+	return h
+}
+
+func (h *listener) got(pts int64, d time.Duration, clock int) {
+	if h.next >= 0 && (pts < h.next-2 || pts > h.next+2) { // ticks are rounded
+		h.gaps++
+	}
+	h.duration += d
+	h.next = pts + int64(math.Round(d.Seconds()*float64(clock)))
+}
+
+func (h *listener) wait(t *testing.T) {
+	t.Helper()
+	select {
+	case err := <-h.done:
+		if !errors.Is(err, gohlslib.ErrClientEOS) {
+			t.Errorf("listener: %v", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("the listener never reached the end of the live")
+	}
+}
+
+// readRecording gives the packets of a recording.
+func readRecording(t *testing.T, path string) []media.Packet {
+	t.Helper()
+	src, err := opusrec.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	rec := &mediatest.Recorder{}
+	if err := media.Copy(rec, src); err != nil {
+		t.Fatal(err)
+	}
+	return rec.Packets()
+}
+
+// opusSegments gives the packets in the fMP4 segments of a live.
+func (d *testDaemon) opusSegments(id string) (packets []media.Packet) {
+	d.t.Helper()
+	list := d.mediaPlaylist(id, "opus.m3u8")
+	for _, s := range list.Segments {
+		var parts fmp4.Parts
+		if err := parts.Unmarshal(d.body("/live/" + id + "/opus/" + filepath.Base(s.URI))); err != nil {
+			d.t.Fatal(err)
+		}
+		for _, part := range parts {
+			for _, sample := range part.Tracks[0].Samples {
+				packets = append(packets, media.Packet{Data: sample.Payload, Duration: int(sample.Duration)})
+			}
+		}
+	}
+	return packets
+}
+
+// mediaPlaylist reads the first media playlist of a multivariant one.
+func (d *testDaemon) mediaPlaylist(id, index string) *playlist.Media {
+	d.t.Helper()
+	p, err := playlist.Unmarshal(d.body("/live/" + id + "/" + index))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	if multi, ok := p.(*playlist.Multivariant); ok {
+		if p, err = playlist.Unmarshal(d.body("/live/" + id + "/" + multi.Variants[0].URI)); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+	return p.(*playlist.Media)
+}
+
+func sameData(t *testing.T, what string, got, want []media.Packet) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Errorf("%s: %d packets, %d were sent", what, len(got), len(want))
+		return
+	}
+	for i := range got {
+		if !bytes.Equal(got[i].Data, want[i].Data) {
+			t.Errorf("%s: packet %d is not the one sent", what, i)
+			return
+		}
+	}
+}
+
+// edges watches how far behind the creator the end of a playlist is.
+func (d *testDaemon) edges(ctx context.Context, id string, begin time.Time) (best []time.Duration) {
+	for ctx.Err() == nil {
+		var listed time.Duration
+		list := d.mediaPlaylist(id, "opus.m3u8")
+		for _, s := range list.Segments {
+			listed += s.Duration
+		}
+		listed += time.Duration(list.MediaSequence) * 2 * time.Second
+		best = append(best, time.Since(begin)-listed)
+		time.Sleep(50 * time.Millisecond)
+	}
+	return best
+}
