@@ -52,8 +52,9 @@ func newTSContainer(t media.Track) (*tsContainer, error) {
 			return nil, fmt.Errorf("hls: AudioSpecificConfig of track %s: %w", t.Name, err)
 		}
 	}
-	if c.aac.Type != mpeg4audio.ObjectTypeAACLC {
-		return nil, fmt.Errorf("hls: track %s has audio object type %d: only AAC-LC (2) plays everywhere", t.Name, c.aac.Type)
+	if c.aac.Type != mpeg4audio.ObjectTypeAACLC || c.aac.ExtensionType != 0 {
+		return nil, fmt.Errorf("hls: track %s is not plain AAC-LC (audio object type %d, extension %d): nothing else plays everywhere",
+			t.Name, c.aac.Type, c.aac.ExtensionType)
 	}
 	return c, nil
 }

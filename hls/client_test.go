@@ -1,0 +1,140 @@
+package hls_test
+
+import (
+	"bytes"
+	"errors"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/bluenviron/gohlslib/v2"
+	"github.com/bluenviron/gohlslib/v2/pkg/codecs"
+
+	"github.com/roadwave/roadwave/hls"
+	"github.com/roadwave/roadwave/media"
+	"github.com/roadwave/roadwave/media/mediatest"
+)
+
+// listen lets gohlslib's client play a URL to its end, and gives the Opus
+// packets and the number of AAC frames it got.
+func listen(t *testing.T, url string, during func()) (packets [][]byte, aacFrames int) {
+	t.Helper()
+	var mu sync.Mutex
+	client := &gohlslib.Client{
+		URI:                       url,
+		StartDistance:             1000, // from the oldest segment on
+		MaxDistance:               1000,
+		OnDownloadPrimaryPlaylist: func(string) {},
+		OnDownloadStreamPlaylist:  func(string) {},
+		OnDownloadSegment:         func(string) {},
+		OnDecodeError:             func(err error) { t.Errorf("the client cannot decode: %v", err) },
+	}
+	client.OnTracks = func(tracks []*gohlslib.Track) error {
+		for _, track := range tracks {
+			switch codec := track.Codec.(type) {
+			case *codecs.Opus:
+				client.OnDataOpus(track, func(_ int64, data [][]byte) {
+					mu.Lock()
+					defer mu.Unlock()
+					for _, p := range data {
+						packets = append(packets, bytes.Clone(p))
+					}
+				})
+			case *codecs.MPEG4Audio:
+				if codec.Config.SampleRate != 48000 || codec.Config.ChannelConfig != 1 {
+					t.Errorf("the client sees %+v", codec.Config)
+				}
+				client.OnDataMPEG4Audio(track, func(_ int64, aus [][]byte) {
+					mu.Lock()
+					defer mu.Unlock()
+					aacFrames += len(aus)
+				})
+			default:
+				t.Errorf("the client sees %T", codec)
+			}
+		}
+		return nil
+	}
+	if err := client.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	during()
+	done := make(chan error, 1)
+	go func() { done <- client.Wait2() }()
+	select {
+	case err := <-done:
+		if !errors.Is(err, gohlslib.ErrClientEOS) {
+			t.Errorf("the client ended with %v", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("the client does not come to the end")
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	return packets, aacFrames
+}
+
+// TestGohlslibPlaysALive: an independent client follows a live from its start
+// to its end, and gets every packet as it was sent. The client paces itself by
+// the clock of the media, so the live is short.
+func TestGohlslibPlaysALive(t *testing.T) {
+	sent := speech(4500 * time.Millisecond)
+	// The client knows CODECS="opus" and not "Opus", which Apple asks for: it is
+	// given the rendition itself.
+	for _, path := range []string{"/opus/media.m3u8", "/index.m3u8"} {
+		t.Run(path[1:], func(t *testing.T) {
+			t.Parallel()
+			live, err := hls.NewLive(aacLadder(hls.Config{}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer live.Remove(t.Context())
+			server := httptest.NewServer(live)
+			defer server.Close()
+			packets, frames := listen(t, server.URL+path, func() {
+				for _, p := range sent {
+					if err := live.WritePacket(p); err != nil {
+						t.Error(err)
+					}
+				}
+				if err := live.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+			if path == "/index.m3u8" {
+				if least := int(media.Samples(4500*time.Millisecond) / 1024); frames < least || frames > least+2 {
+					t.Errorf("%d AAC frames, want %d", frames, least)
+				}
+				return
+			}
+			if len(packets) != len(sent) {
+				t.Fatalf("%d packets, want %d", len(packets), len(sent))
+			}
+			for i, p := range packets {
+				if !bytes.Equal(p, sent[i].Data) {
+					t.Fatalf("packet %d is not what was sent", i)
+				}
+			}
+		})
+	}
+}
+
+func TestLiveConforms(t *testing.T) {
+	for name, config := range map[string]hls.Config{
+		"memory": {},
+		"store":  {Store: hls.NewMemory()},
+		"ladder": aacLadder(hls.Config{Ladder: hls.Always}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			mediatest.TestSink(t, func(t *testing.T) media.Sink {
+				live, err := hls.NewLive(config)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return live
+			})
+		})
+	}
+}
