@@ -39,25 +39,46 @@ type gauge struct {
 	gate      loudness.Gate
 	momentary []float32
 	truePeak  float32
+	matters   float32 // true peaks above this are exact
+	follow    bool    // matters follows the loudness
+	exact     float32 // the highest that matters was
 	energy    float64
 	blocks    int
 }
 
-func newGauge() *gauge {
-	return &gauge{weighting: loudness.NewWeighting(channels), peaks: loudness.NewTruePeak(channels)}
+// newGauge makes a gauge that gives exactly the true peaks above an amplitude; 0
+// for all that may need a limiter, as far as can be known while measuring.
+func newGauge(matters float32) *gauge {
+	return &gauge{weighting: loudness.NewWeighting(channels), peaks: loudness.NewTruePeak(channels),
+		matters: matters, follow: matters == 0}
 }
 
-// write gives the K-weighted power of the block.
-func (g *gauge) write(block []float32) (power float64) {
+// limited is how far above its loudness, in LU, the peaks of a programme begin to
+// need a limiter (the ceiling less the target), with 3 dB to spare.
+const limited = 9.0
+
+// write gives the K-weighted power of the block and its peak: the true one where
+// it is the highest so far or high enough to be limited later, else at least
+// that of the samples.
+func (g *gauge) write(block []float32) (power float64, peak float32) {
 	energy := g.weighting.Energy(block)
-	g.truePeak = g.peaks.Write(block, g.truePeak)
+	peak = peakOf(block)
+	floor := max(peak, min(g.truePeak, g.matters))
+	if between := g.peaks.Write(block, floor); between > floor {
+		peak = between
+	}
+	g.truePeak = max(g.truePeak, peak)
 	g.energy += energy
 	if g.blocks++; g.blocks%stepBlocks == 0 {
 		g.gate.Add(g.energy / (stepBlocks * blockFrames))
-		g.momentary = append(g.momentary, float32(g.gate.Momentary()))
 		g.energy = 0
+		g.momentary = append(g.momentary, float32(g.gate.Momentary()))
+		if g.follow && len(g.momentary)%loudness.StepsPerSecond == 0 {
+			g.matters = float32(loudness.Amplitude(g.gate.Integrated() + limited))
+			g.exact = max(g.exact, g.matters)
+		}
 	}
-	return energy / blockFrames
+	return energy / blockFrames, peak
 }
 
 func (g *gauge) result() Loudness {
@@ -102,9 +123,9 @@ func (m *Maker) analyze(ctx context.Context, recording string, r *reporter) (*An
 	}
 	expected := oggBlocks(recording)
 	r.at(Analyzing, 0, expected)
-	env, g := &envelope{}, newGauge()
+	env, g := &envelope{}, newGauge(0)
 	err := m.ffmpeg.decode(ctx, recording, func(block []float32) error {
-		env.add(g.write(block), peakOf(block))
+		env.add(g.write(block))
 		if env.blocks()%1024 == 0 {
 			r.at(Analyzing, env.blocks(), expected)
 		}
@@ -113,6 +134,7 @@ func (m *Maker) analyze(ctx context.Context, recording string, r *reporter) (*An
 	if err != nil {
 		return nil, err
 	}
+	env.exact = g.exact
 	a := &Analysis{Duration: blockTime(env.blocks()), Loudness: g.result(), env: env}
 	switch {
 	case env.blocks() < momentBlocks:

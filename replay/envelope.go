@@ -24,7 +24,8 @@ const (
 // peak of every block, 5.8 MB per hour.
 type envelope struct {
 	power []level
-	peak  []level
+	peak  []level // the true peak where it is above exact, else of the samples at least
+	exact float32
 }
 
 // A level is a power on a logarithmic scale from −160 dB in steps of 1/256 dB;
@@ -85,6 +86,22 @@ func blockTime(n int) time.Duration { return media.Duration(int64(n) * blockFram
 
 // blocksIn is the number of whole blocks in d.
 func blocksIn(d time.Duration) int { return int(media.Samples(d) / blockFrames) }
+
+// peaks gives the peaks of the blocks of some spans one after the other, then 0.
+func (e *envelope) peaks(spans []span) func() float32 {
+	at := 0
+	return func() float32 {
+		for len(spans) > 0 && at == spans[0].blocks() {
+			spans, at = spans[1:], 0
+		}
+		if len(spans) == 0 {
+			return 0
+		}
+		p := e.peak[spans[0].begin+at]
+		at++
+		return float32(math.Sqrt(float64(powers()[p])))
+	}
+}
 
 // peakOf is the highest magnitude of samples.
 func peakOf(samples []float32) float32 {

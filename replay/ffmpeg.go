@@ -228,7 +228,8 @@ func (f ffmpeg) encode(ctx context.Context, file string, kilobits int, tags Tags
 // write takes one block.
 func (e *encoder) write(block []float32) error {
 	for _, s := range block {
-		v := int32(math.Round(float64(max(-1, min(s, 1)) * math.MaxInt16)))
+		const middle = 1 << 15 // makes it positive, so that cutting off rounds
+		v := max(-math.MaxInt16, min(int32(s*math.MaxInt16+middle+0.5)-middle, math.MaxInt16))
 		e.raw = append(e.raw, byte(v), byte(v>>8))
 	}
 	if len(e.raw)+2*blockSamples > cap(e.raw) {

@@ -131,7 +131,7 @@ func (e *envelope) tryMaster(spans []span, gain, ceiling float32) float64 {
 type limiter struct {
 	gain, ceiling float32
 	curve         curve
-	truePeak      *loudness.TruePeak
+	peak          func(block []float32) float32
 	pending       [lag + 1][blockSamples]float32 // a ring
 	taken         int
 	begin         float32 // gain at the beginning of the oldest block
@@ -139,15 +139,16 @@ type limiter struct {
 	emit          func(block []float32) error
 }
 
-func newLimiter(gain, ceiling float32, emit func([]float32) error) *limiter {
-	return &limiter{gain: gain, ceiling: ceiling, curve: newCurve(), truePeak: loudness.NewTruePeak(channels),
-		begin: 1, lowest: 1, emit: emit}
+// newLimiter makes a limiter that asks for the true peak of each block before the
+// gain; the answer may come one block late.
+func newLimiter(gain, ceiling float32, peak func(block []float32) float32, emit func([]float32) error) *limiter {
+	return &limiter{gain: gain, ceiling: ceiling, curve: newCurve(), peak: peak, begin: 1, lowest: 1, emit: emit}
 }
 
 // write takes one block. The block given to emit is only valid until it returns.
 func (l *limiter) write(block []float32) error {
 	r := float32(1)
-	if peak := l.truePeak.Write(block, l.ceiling/l.gain); peak*l.gain > l.ceiling {
+	if peak := l.peak(block); peak*l.gain > l.ceiling {
 		r = l.ceiling / (peak * l.gain)
 	}
 	end := l.curve.next(r)

@@ -2,7 +2,7 @@ package replay
 
 import (
 	"context"
-	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/roadwave/roadwave/hls"
 	"github.com/roadwave/roadwave/media/mediatest"
@@ -54,7 +53,7 @@ func TestLoudnessOfEverySound(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			store := hls.NewMemory()
-			result, err := newMaker(t, Config{}).Make(context.Background(), Job{
+			result, err := newMaker(t, Config{Logger: testLog(t)}).Make(context.Background(), Job{
 				Recording: record(t, "recording.opus", s), Store: store, Prefix: "replay/1",
 			})
 			if err != nil {
@@ -92,5 +91,6 @@ func fetch(t testing.TB, store hls.Store, key string) string {
 	return path
 }
 
-var _ = fmt.Sprint
-var _ = time.Second
+func testLog(t testing.TB) *slog.Logger {
+	return slog.New(slog.NewTextHandler(t.Output(), nil))
+}

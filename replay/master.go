@@ -15,10 +15,12 @@ import (
 const (
 	// headroom in dB is left between the limiter's ceiling and the allowed peak:
 	// coding to MP3 moves peaks, and two meters may differ a little.
-	headroom = 0.5
+	headroom = 0.8
 	// doubt in dB is how far below the allowed peak our meter must read, so that
 	// another one agrees.
 	doubt = 0.05
+	// mostRepairs bounds how often the peaks of one encoding are softened.
+	mostRepairs = 3
 	// mostTries bounds how often a replay is encoded.
 	mostTries = 4
 	// mostPush in dB bounds the gain that makes up for what the limiter takes.
@@ -36,6 +38,8 @@ type Mastered struct {
 	// needed.
 	Reduction float64
 	Bytes     int64
+	// Softened is how many peaks that the coding had raised were lowered in the MP3.
+	Softened int
 	// Tries is how often it was encoded.
 	Tries int
 	// OnTarget says that loudness and peaks are within [Config.Tolerance] and
@@ -64,17 +68,22 @@ func (m *Maker) master(ctx context.Context, recording string, a *Analysis, tags 
 	if err := unfinished.Close(); err != nil {
 		return out, fmt.Errorf("replay: %w", err)
 	}
-	target, ceiling := m.cfg.Target, m.cfg.TruePeak-headroom
+	var (
+		aim     = aim{target: m.cfg.Target}
+		ceiling = m.cfg.TruePeak - headroom
+	)
 	for out.Tries < mostTries && !out.OnTarget {
-		s := settings{a.gainFor(target, ceiling), ceiling}
+		aimed := aim.next()
+		s := settings{a.gainFor(aimed, ceiling), ceiling}
 		tries := out.Tries + 1
 		if out, err = m.try(ctx, recording, a, tags, unfinished.Name(), s, r); err != nil {
 			return out, err
 		}
 		out.Tries = tries
 		m.cfg.Logger.Info("replay mastered", "try", tries, "gain", round(s.gain), "reduction", round(out.Reduction),
-			"lufs", round(out.Loudness.Integrated), "dbtp", round(out.Loudness.TruePeak), "ok", out.OnTarget)
-		target += m.cfg.Target - out.Loudness.Integrated
+			"lufs", round(out.Loudness.Integrated), "dbtp", round(out.Loudness.TruePeak),
+			"softened", out.Softened, "ok", out.OnTarget)
+		aim.shots = append(aim.shots, shot{aimed, out.Loudness.Integrated})
 		if over := out.Loudness.TruePeak - (m.cfg.TruePeak - doubt); over > 0 {
 			ceiling -= over + doubt
 		}
@@ -83,6 +92,29 @@ func (m *Maker) master(ctx context.Context, recording string, a *Analysis, tags 
 		m.cfg.Logger.Warn("replay is not on target", "lufs", round(out.Loudness.Integrated), "dbtp", round(out.Loudness.TruePeak))
 	}
 	return out, m.finish(unfinished.Name(), mp3)
+}
+
+// An aim is where to aim to hit a target, given where earlier shots went.
+type aim struct {
+	target float64
+	shots  []shot
+}
+
+type shot struct{ aimed, hit float64 }
+
+func (a *aim) next() float64 {
+	n := len(a.shots)
+	if n == 0 {
+		return a.target
+	}
+	last, slope := a.shots[n-1], 1.0
+	if n > 1 {
+		// Where the limiter takes most of what is added, aiming higher by what
+		// is missing is not enough.
+		before := a.shots[n-2]
+		slope = max(0.25, min((last.hit-before.hit)/(last.aimed-before.aimed), 1))
+	}
+	return last.aimed + (a.target-last.hit)/slope
 }
 
 // removed removes a file that may be gone.
@@ -154,8 +186,18 @@ func (m *Maker) try(ctx context.Context, recording string, a *Analysis, tags Tag
 		return out, fmt.Errorf("replay: %w", err)
 	}
 	out.Bytes = info.Size()
-	if out.Duration, out.Loudness, err = m.verify(ctx, mp3, total(a.kept), r); err != nil {
-		return out, err
+	for repairs := 0; ; repairs++ {
+		var over []span
+		if out.Duration, out.Loudness, over, err = m.verify(ctx, mp3, total(a.kept), r); err != nil {
+			return out, err
+		}
+		if few := max(8, total(a.kept)/500); len(over) == 0 || total(over) > few || repairs == mostRepairs {
+			break
+		}
+		if err := soften(mp3, over); err != nil {
+			return out, err
+		}
+		out.Softened += len(over)
 	}
 	out.OnTarget = math.Abs(out.Loudness.Integrated-m.cfg.Target) <= m.cfg.Tolerance-doubt &&
 		out.Loudness.TruePeak <= m.cfg.TruePeak-doubt
@@ -168,7 +210,8 @@ func (m *Maker) encode(ctx context.Context, recording string, a *Analysis, tags 
 	if err != nil {
 		return 0, err
 	}
-	l := newLimiter(float32(loudness.Amplitude(s.gain)), float32(loudness.Amplitude(s.ceiling)), e.write)
+	gain, ceiling := float32(loudness.Amplitude(s.gain)), float32(loudness.Amplitude(s.ceiling))
+	l := newLimiter(gain, ceiling, a.peaks(ceiling/gain), e.write)
 	edit := newEditor(a.kept, a.env.blocks(), l.write)
 	err = m.ffmpeg.decode(ctx, recording, func(block []float32) error {
 		if edit.at%1024 == 0 {
@@ -185,15 +228,29 @@ func (m *Maker) encode(ctx context.Context, recording string, a *Analysis, tags 
 	return -loudness.Decibels(float64(l.lowest)), nil
 }
 
-// verify measures a finished MP3.
-func (m *Maker) verify(ctx context.Context, mp3 string, expected int, r *reporter) (time.Duration, Loudness, error) {
-	g := newGauge()
-	err := m.ffmpeg.decode(ctx, mp3, func(block []float32) error {
-		g.write(block)
+// peaks gives the true peaks of what is kept: those of the envelope where they
+// are exact above a floor, else measured again.
+func (a *Analysis) peaks(floor float32) func(block []float32) float32 {
+	if floor < a.env.exact {
+		t := loudness.NewTruePeak(channels)
+		return func(block []float32) float32 { return t.Write(block, floor) }
+	}
+	next := a.env.peaks(a.kept)
+	return func([]float32) float32 { return next() }
+}
+
+// verify measures a finished MP3 and finds the blocks that peak too high.
+func (m *Maker) verify(ctx context.Context, mp3 string, expected int, r *reporter) (d time.Duration, l Loudness, over []span, err error) {
+	limit := float32(loudness.Amplitude(m.cfg.TruePeak - doubt))
+	g := newGauge(limit)
+	err = m.ffmpeg.decode(ctx, mp3, func(block []float32) error {
 		if g.blocks%1024 == 0 {
 			r.at(Verifying, g.blocks, expected)
 		}
+		if _, peak := g.write(block); peak > limit {
+			over = extend(over, g.blocks-1)
+		}
 		return nil
 	})
-	return blockTime(g.blocks), g.result(), err
+	return blockTime(g.blocks), g.result(), over, err
 }

@@ -26,10 +26,11 @@ var ErrNotMP3 = errors.New("replay: not an MP3 at 48 kHz")
 
 // An mp3Frame is the header of a frame (ISO 11172-3 §2.4.1.3).
 type mp3Frame struct {
-	bitrate  int // bits per second
-	channels int
-	size     int // bytes, header included
-	sideInfo int // bytes after the header
+	bitrate   int // bits per second
+	channels  int
+	size      int // bytes, header included
+	sideStart int // where the side information begins: after header and checksum
+	sideSize  int
 }
 
 // mp3Bitrates of MPEG-1 Layer III in kbit/s (ISO 11172-3 §2.4.2.3); 0 is free
@@ -51,13 +52,13 @@ func parseMP3(b []byte) (f mp3Frame, ok bool) {
 	if h&mask != mpeg1At48 || kilobits == 0 || h&3 == 2 { // emphasis 2 is reserved
 		return f, false
 	}
-	f = mp3Frame{bitrate: kilobits * 1000, channels: 2, sideInfo: 32}
+	f = mp3Frame{bitrate: kilobits * 1000, channels: 2, sideStart: mp3Header, sideSize: 32}
 	f.size = 144*f.bitrate/media.SampleRate + int(h>>9&1)
 	if h>>6&3 == 3 {
-		f.channels, f.sideInfo = 1, 17
+		f.channels, f.sideSize = 1, 17
 	}
 	if h>>16&1 == 0 { // a checksum follows the header
-		f.sideInfo += 2
+		f.sideStart += 2
 	}
 	return f, true
 }
@@ -65,10 +66,10 @@ func parseMP3(b []byte) (f mp3Frame, ok bool) {
 // An mp3Reader gives the audio frames of an MP3: without tags, without the
 // information frame that encoders put first, and without what is damaged.
 type mp3Reader struct {
-	src   *bufio.Reader
-	first *mp3Frame
-	pts   int64
-	err   error
+	src    *bufio.Reader
+	first  *mp3Frame
+	pts    int64
+	offset int64 // of what comes next in the source
 }
 
 func newMP3Reader(src io.Reader) *mp3Reader {
@@ -83,7 +84,9 @@ func (r *mp3Reader) next() (media.Frame, mp3Frame, error) {
 			return media.Frame{}, header, err
 		}
 		data := make([]byte, header.size)
-		if _, err := io.ReadFull(r.src, data); err != nil {
+		n, err := io.ReadFull(r.src, data)
+		r.offset += int64(n)
+		if err != nil {
 			if err == io.ErrUnexpectedEOF { // a torn last frame
 				err = io.EOF
 			}
@@ -136,6 +139,7 @@ func (r *mp3Reader) sync() (mp3Frame, error) {
 		if _, err := r.src.Discard(1); err != nil {
 			return mp3Frame{}, err
 		}
+		r.offset++
 		skipped++
 	}
 }
@@ -171,6 +175,7 @@ func (r *mp3Reader) skipTag(b []byte) (int, error) {
 		return 0, nil
 	}
 	n, err := r.src.Discard(size)
+	r.offset += int64(n)
 	if err == io.EOF {
 		err = r.finish(io.EOF)
 	}
@@ -180,7 +185,7 @@ func (r *mp3Reader) skipTag(b []byte) (int, error) {
 // isInformation recognises the frame of silence in which an encoder tells the
 // length and its delay.
 func isInformation(data []byte, f mp3Frame) bool {
-	at := mp3Header + f.sideInfo
+	at := f.sideStart + f.sideSize
 	if len(data) < at+4 {
 		return false
 	}

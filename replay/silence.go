@@ -187,3 +187,12 @@ func keep(silences []span, blocks, margin int) []span {
 	}
 	return kept
 }
+
+// extend adds a block to spans in order.
+func extend(spans []span, block int) []span {
+	if n := len(spans); n > 0 && spans[n-1].end == block {
+		spans[n-1].end++
+		return spans
+	}
+	return append(spans, span{block, block + 1})
+}
