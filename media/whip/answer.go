@@ -20,7 +20,7 @@ func (o *offer) answer(pion string, bitrate int) (string, error) {
 		return "", unprocessable("no-opus", "the audio section of the offer cannot be received")
 	}
 	audio := a.MediaDescriptions[0]
-	audio.Attributes = keep(audio.Attributes, func(a sdp.Attribute) bool { return a.Key != "fmtp" })
+	audio.Attributes = keep(audio.Attributes, func(a sdp.Attribute) bool { return a.Key != "fmtp" && !secondComponent(a) })
 	audio.WithValueAttribute("fmtp", strconv.Itoa(int(o.opus))+" "+o.opusParameters(bitrate))
 
 	sections := make([]*sdp.MediaDescription, len(o.full.MediaDescriptions))
@@ -35,6 +35,13 @@ func (o *offer) answer(pion string, bitrate int) (string, error) {
 	}
 	text, err := a.Marshal()
 	return string(text), err
+}
+
+// secondComponent finds the candidates that Pion lists again for RTCP, which
+// shares the port of RTP here (rtcp-mux).
+func secondComponent(a sdp.Attribute) bool {
+	fields := strings.Fields(a.Value)
+	return a.Key == "candidate" && len(fields) > 1 && fields[1] == "2"
 }
 
 // opusParameters are those of RFC 7587 §6.1. maxaveragebitrate is where a

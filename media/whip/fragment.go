@@ -58,7 +58,7 @@ func fragmentOf(answer string) (string, error) {
 		}
 		line := func(key string) {
 			for _, attribute := range m.Attributes {
-				if attribute.Key == key {
+				if attribute.Key == key && !secondComponent(attribute) {
 					b.WriteString("a=" + strings.TrimSuffix(key+":"+attribute.Value, ":") + "\r\n")
 				}
 			}

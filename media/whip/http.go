@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/pion/webrtc/v4"
 )
 
 const (
@@ -167,6 +169,11 @@ func (s *Session) open(ctx context.Context) (string, error) {
 	defer s.negotiation.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, gatherTimeout)
 	defer cancel()
+	s.pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
+		if state == webrtc.PeerConnectionStateFailed || state == webrtc.PeerConnectionStateClosed {
+			s.end(EndClosed)
+		}
+	})
 	answer, err := s.negotiate(ctx, s.offer.ufrag, s.offer.pwd)
 	if err != nil {
 		return "", err

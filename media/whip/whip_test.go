@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 // A station is a server with what it received.
 type station struct {
 	*whip.Server
+	web  *httptest.Server
 	url  string
 	live chan *whip.Session // sessions as they go live
 
@@ -60,7 +61,7 @@ func newStation(t testing.TB, change func(*whip.Config)) *station {
 		t.Fatal(err)
 	}
 	web := httptest.NewServer(server)
-	st.Server, st.url = server, web.URL+"/whip"
+	st.Server, st.web, st.url = server, web, web.URL+"/whip"
 	t.Cleanup(func() {
 		web.Close()
 		if err := server.Close(); err != nil {

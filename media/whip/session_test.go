@@ -1,0 +1,300 @@
+package whip_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/roadwave/roadwave/media"
+	"github.com/roadwave/roadwave/media/mediatest"
+	"github.com/roadwave/roadwave/media/whip"
+)
+
+var loopback = net.IPv4(127, 0, 0, 1)
+
+// A creator publishes in the background.
+type creator struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+	stats  whip.PublishStats
+	err    error
+}
+
+func publish(t testing.TB, url string, packets []media.Packet, client whip.ClientConfig, cfg whip.PublishConfig) *creator {
+	t.Helper()
+	if client.LocalIP == nil {
+		client.LocalIP = loopback
+	}
+	c, err := whip.NewClient(client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &creator{cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		p.stats, p.err = c.Publish(ctx, url, whip.Packets(packets), cfg)
+	}()
+	t.Cleanup(func() { cancel(); <-p.done })
+	return p
+}
+
+func TestStopByContext(t *testing.T) {
+	st := newStation(t, nil)
+	p := publish(t, st.url, numbered(5000), whip.ClientConfig{}, whip.PublishConfig{Token: "me"})
+	s := wait(t, "live", st.live)
+	p.cancel()
+	wait(t, "end", s.Done())
+	<-p.done
+	if p.err != nil || s.Reason() != whip.EndDeleted {
+		t.Errorf("%v, ended because %q", p.err, s.Reason())
+	}
+	if st.Stats().Sessions != 0 {
+		t.Error("a session is left")
+	}
+}
+
+func TestVanishedCreator(t *testing.T) {
+	st := newStation(t, nil)
+	link := newLink(t, st, mediatest.LinkConfig{Outages: []mediatest.Outage{{From: 300 * time.Millisecond, To: time.Hour}}})
+	publish(t, st.url, numbered(5000), whip.ClientConfig{}, through(link))
+	s := wait(t, "live", st.live)
+	wait(t, "end", s.Done())
+	if s.Reason() != whip.EndVanished {
+		t.Errorf("ended because %q", s.Reason())
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if want := []whip.State{whip.Live, whip.Stalled, whip.Ended}; !slices.Equal(st.states, want) {
+		t.Errorf("states %v, want %v", st.states, want)
+	}
+	packets := st.received[s.ID()]
+	if last := packets[len(packets)-1]; !last.Lost || media.Duration(last.End()) < 900*time.Millisecond {
+		t.Errorf("time did not go on while nothing arrived: %+v", last)
+	}
+}
+
+func TestTunnel(t *testing.T) {
+	st := newStation(t, nil)
+	link := newLink(t, st, mediatest.LinkConfig{Outages: []mediatest.Outage{{From: 300 * time.Millisecond, To: 800 * time.Millisecond}}})
+	publish(t, st.url, numbered(75), whip.ClientConfig{}, through(link))
+	s := wait(t, "live", st.live)
+	wait(t, "end", s.Done())
+	if s.Reason() != whip.EndDeleted {
+		t.Errorf("ended because %q", s.Reason())
+	}
+	st.mu.Lock()
+	states := slices.Clone(st.states)
+	st.mu.Unlock()
+	if want := []whip.State{whip.Live, whip.Stalled, whip.Live, whip.Ended}; !slices.Equal(states, want) {
+		t.Errorf("states %v, want %v", states, want)
+	}
+	whole(t, trimmed(st.packets(s.ID())), 75)
+}
+
+// whole checks the law of media.Source: no hole, and what arrived is at the
+// place where it was sent, counted from the first packet that arrived.
+func whole(t *testing.T, got []media.Packet, sent int) (lost int) {
+	t.Helper()
+	next, first := int64(0), int64(-1)
+	for _, p := range got {
+		if p.PTS != next {
+			t.Fatalf("packet at %d, want %d", p.PTS, next)
+		}
+		next = p.End()
+		if p.Lost {
+			lost++
+			continue
+		}
+		n := int64(p.Data[4]) | int64(p.Data[3])<<8
+		if first < 0 {
+			first = n
+		}
+		if (n-first)*960 != p.PTS {
+			t.Fatalf("packet %d at %d", n, p.PTS)
+		}
+	}
+	if next != (int64(sent)-first)*960 {
+		t.Errorf("%d samples, want %d", next, sent*960)
+	}
+	return lost
+}
+
+func TestSecondCreatorDoesNotDisturb(t *testing.T) {
+	st := newStation(t, nil)
+	first := publish(t, st.url, numbered(60), whip.ClientConfig{}, whip.PublishConfig{Token: "me"})
+	a := wait(t, "live", st.live)
+	second := publish(t, st.url, numbered(20), whip.ClientConfig{}, whip.PublishConfig{Token: "me"})
+	b := wait(t, "second live", st.live)
+	if a.ID() == b.ID() {
+		t.Fatal("one session for two creators")
+	}
+	<-first.done
+	<-second.done
+	for s, n := range map[*whip.Session]int{a: 60, b: 20} {
+		wait(t, "end", s.Done())
+		if lost := whole(t, trimmed(st.packets(s.ID())), n); lost > 0 || s.Reason() != whip.EndDeleted {
+			t.Errorf("lost %d, ended because %q", lost, s.Reason())
+		}
+	}
+}
+
+func TestServerClose(t *testing.T) {
+	st := newStation(t, nil)
+	p := publish(t, st.url, numbered(5000), whip.ClientConfig{}, whip.PublishConfig{})
+	s := wait(t, "live", st.live)
+	if err := st.Close(); err != nil {
+		t.Error(err)
+	}
+	select {
+	case <-s.Done():
+	default:
+		t.Error("Close did not wait for the session")
+	}
+	if s.Reason() != whip.EndServer {
+		t.Errorf("ended because %q", s.Reason())
+	}
+	<-p.done
+	if p.err == nil {
+		t.Error("the publisher was not told")
+	}
+	if response, _ := do(t, "POST", st.url, golden(t, "chromium_audio.sdp"), sdp); response.StatusCode != 503 {
+		t.Errorf("a closed server says %s", response.Status)
+	}
+}
+
+func TestCloseCancelsWhatHangs(t *testing.T) {
+	st := newStation(t, func(cfg *whip.Config) {
+		cfg.CloseTimeout = 50 * time.Millisecond
+		receive := cfg.OnPublish
+		cfg.OnPublish = func(ctx context.Context, s *whip.Session) error {
+			_ = receive(ctx, s)
+			<-ctx.Done()
+			return ctx.Err()
+		}
+	})
+	publish(t, st.url, numbered(5000), whip.ClientConfig{}, whip.PublishConfig{})
+	s := wait(t, "live", st.live)
+	if err := st.Close(); err != nil {
+		t.Error(err)
+	}
+	if !errors.Is(s.Err(), context.Canceled) {
+		t.Error(s.Err())
+	}
+}
+
+func TestOnPublishEndsTheSession(t *testing.T) {
+	failed := errors.New("the disk is full")
+	var session atomic.Pointer[whip.Session]
+	st := newStation(t, func(cfg *whip.Config) {
+		cfg.OnPublish = func(_ context.Context, s *whip.Session) error {
+			session.Store(s)
+			_, _ = s.ReadPacket()
+			return failed
+		}
+	})
+	p := publish(t, st.url, numbered(5000), whip.ClientConfig{}, whip.PublishConfig{})
+	<-p.done
+	s := session.Load()
+	wait(t, "end", s.Done())
+	if s.Reason() != whip.EndPublished || !errors.Is(s.Err(), failed) || p.err == nil {
+		t.Errorf("ended because %q with %v; publisher: %v", s.Reason(), s.Err(), p.err)
+	}
+}
+
+func TestUnusedOfferIsDropped(t *testing.T) {
+	released := make(chan struct{})
+	st := newStation(t, func(cfg *whip.Config) {
+		cfg.ConnectTimeout = 100 * time.Millisecond
+		cfg.MaxConnecting = 1
+		cfg.Admit = func(*http.Request) (whip.Admission, error) {
+			return whip.Admission{Release: func() { close(released) }}, nil
+		}
+	})
+	offer := golden(t, "chromium_audio.sdp")
+	if response, _ := do(t, "POST", st.url, offer, sdp); response.StatusCode != 201 {
+		t.Fatal(response.Status)
+	}
+	s := st.Sessions()[0]
+	if response, body := do(t, "POST", st.url, offer, sdp); response.StatusCode != 503 || response.Header.Get("Retry-After") == "" {
+		t.Errorf("%s %s", response.Status, body)
+	}
+	wait(t, "end", s.Done())
+	wait(t, "release", released)
+	if s.Reason() != whip.EndUnused || st.Stats().Connecting != 0 {
+		t.Errorf("ended because %q, %+v", s.Reason(), st.Stats())
+	}
+}
+
+func TestTCPFallback(t *testing.T) {
+	st := newStation(t, nil)
+	publish(t, st.url, numbered(30), whip.ClientConfig{OnlyTCP: true}, whip.PublishConfig{})
+	s := wait(t, "live", st.live)
+	wait(t, "end", s.Done())
+	if lost := whole(t, trimmed(st.packets(s.ID())), 30); lost > 0 || s.Reason() != whip.EndDeleted {
+		t.Errorf("lost %d, ended because %q", lost, s.Reason())
+	}
+}
+
+func TestLossIsAskedForAgain(t *testing.T) {
+	const n = 250
+	st := newStation(t, func(cfg *whip.Config) {
+		cfg.Jitter = media.JitterConfig{MinWait: 150 * time.Millisecond}
+	})
+	link := newLink(t, st, mediatest.LinkConfig{Seed: 7, Loss: 0.05, Reorder: 0.05, Duplicate: 0.05, Jitter: 20 * time.Millisecond, SpareSetup: true})
+	publish(t, st.url, numbered(n), whip.ClientConfig{}, through(link))
+	s := wait(t, "live", st.live)
+	wait(t, "end", s.Done())
+	lost := whole(t, trimmed(st.packets(s.ID())), n)
+	t.Logf("link %+v; lost %d of %d; %+v", link.Stats(), lost, n, s.Stats())
+	if lost > n/50 {
+		t.Errorf("%d of %d packets are lost in the end, of %d in both directions", lost, n, link.Stats().Lost)
+	}
+}
+
+func newLink(t *testing.T, st *station, cfg mediatest.LinkConfig) *mediatest.Link {
+	t.Helper()
+	link, err := mediatest.NewLink(st.Addr().String(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = link.Close() })
+	return link
+}
+
+func through(link *mediatest.Link) whip.PublishConfig {
+	return whip.PublishConfig{Offer: link.Offer, Answer: link.Answer}
+}
+
+func TestRefusedPublisher(t *testing.T) {
+	st := newStation(t, func(cfg *whip.Config) { cfg.MaxSessions = 1 })
+	publish(t, st.url, numbered(5000), whip.ClientConfig{}, whip.PublishConfig{})
+	wait(t, "live", st.live)
+	_, err := whip.Publish(t.Context(), st.url, whip.Packets(nil), whip.PublishConfig{})
+	var refusal *whip.Refusal
+	if !errors.As(err, &refusal) || refusal.Status != 503 || refusal.Code != "server-full" || refusal.RetryAfter != 10*time.Second || !strings.Contains(err.Error(), "503") {
+		t.Errorf("%#v", err)
+	}
+}
+
+func TestStats(t *testing.T) {
+	st := newStation(t, nil)
+	publish(t, st.url, numbered(80), whip.ClientConfig{}, whip.PublishConfig{})
+	s := wait(t, "live", st.live)
+	time.Sleep(1200 * time.Millisecond)
+	stats := s.Stats()
+	if stats.State != whip.Live || stats.SSRC == 0 || stats.RoundTrip <= 0 || stats.Bitrate < 40000 || stats.Bitrate > 44000 || stats.Bytes != 105*stats.Received {
+		t.Errorf("%+v", stats)
+	}
+	server := st.Server.Stats()
+	if server.Sessions != 1 || server.Connecting != 0 || server.ReadBuffer == 0 || server.Dropped > 0 {
+		t.Errorf("%+v", server)
+	}
+	t.Logf("%+v", server)
+}
