@@ -54,7 +54,7 @@ func (d *Decoder) Channels() int { return d.channels }
 // long as its own bytes say, at most [MaxSamples]. dst must hold that many
 // samples for each channel.
 //
-// The error is [ErrPacket] (nothing was decoded, nothing changed: conceal it),
+// The error is [ErrPacket] (nothing was written: conceal the packet),
 // [ErrPanic] (the codec failed and was reset) or says that dst is too short.
 func (d *Decoder) Decode(dst []float32, p media.Packet) (int, error) {
 	if p.Lost {
@@ -64,33 +64,45 @@ func (d *Decoder) Decode(dst []float32, p media.Packet) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if n, err = d.run(p.Data, n, (*codec.Decoder).Decode); err != nil {
-		return 0, err
-	}
-	d.write(dst, n)
-	d.arrived(dst[:n*d.channels], p.Data)
-	return n, nil
+	return d.play(dst, n, p, (*codec.Decoder).Decode)
 }
 
 // Recover writes the sound of a lost packet of the given length in samples. It
 // takes it from the FEC copy in next, the packet right after the loss, and
 // conceals it where next holds none. Decode next afterwards as usual.
 func (d *Decoder) Recover(dst []float32, samples int, next media.Packet) (int, error) {
-	if next.Lost || samples > MaxSamples || samples%quantum != 0 || !d.primed || !isSILK(d.last) || !HasFEC(next.Data) {
-		return d.Conceal(dst, samples)
-	}
-	if samples < next.TOC().FrameDuration() || len(next.Data) > MaxPacketSize {
+	if !d.canRecover(samples, next) {
 		return d.Conceal(dst, samples)
 	}
 	if err := d.room(dst, samples); err != nil {
 		return 0, err
 	}
-	n, err := d.run(next.Data, samples, (*codec.Decoder).DecodeFEC)
+	return d.play(dst, samples, next, (*codec.Decoder).DecodeFEC)
+}
+
+// canRecover says whether next holds the end of a loss that the codec can take.
+func (d *Decoder) canRecover(samples int, next media.Packet) bool {
+	return d.primed && isSILK(d.last) && !next.Lost && len(next.Data) <= MaxPacketSize && HasFEC(next.Data) &&
+		samples%quantum == 0 && samples <= MaxSamples && samples >= next.TOC().FrameDuration()
+}
+
+// play decodes samples out of p to dst and ends a loss. After silence it forgets
+// what was before: measured on every coding mode, the first 100 ms are then
+// closer to the true sound.
+func (d *Decoder) play(dst []float32, samples int, p media.Packet, decode call) (int, error) {
+	silent := d.lost >= silentAfter
+	if silent {
+		d.codec.Reset()
+	}
+	n, err := d.run(p.Data, samples, decode)
 	if err != nil {
 		return 0, err
 	}
 	d.write(dst, n)
-	d.arrived(dst[:n*d.channels], next.Data)
+	if silent {
+		fade(dst[:min(n, fadeIn)*d.channels], d.channels, 0, fadeIn, 0, 1)
+	}
+	d.lost, d.primed, d.last = 0, true, p.TOC()
 	return n, nil
 }
 
@@ -119,14 +131,17 @@ func (d *Decoder) room(dst []float32, samples int) error {
 	return nil
 }
 
-// run calls the codec on data and leaves n samples in d.pcm.
-func (d *Decoder) run(data []byte, samples int, call func(*codec.Decoder, []byte, []int16) (int, error)) (n int, err error) {
+// call is one of the codec's ways to decode.
+type call func(d *codec.Decoder, packet []byte, pcm []int16) (int, error)
+
+// run has the codec decode data to d.pcm, which it gives room for samples.
+func (d *Decoder) run(data []byte, samples int, decode call) (n int, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			n, err = 0, errors.Join(fmt.Errorf("%w: %v", ErrPanic, r), d.restart())
 		}
 	}()
-	n, err = call(d.codec, data, d.pcm[:samples*d.channels])
+	n, err = decode(d.codec, data, d.pcm[:samples*d.channels])
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", ErrPacket, err)
 	}
@@ -143,14 +158,6 @@ func (d *Decoder) restart() error {
 	d.codec = c
 	d.lost, d.primed, d.last = 0, false, 0
 	return nil
-}
-
-// arrived notes a decoded packet and fades its sound in after silence.
-func (d *Decoder) arrived(pcm []float32, data []byte) {
-	if d.lost >= silentAfter {
-		fade(pcm[:min(len(pcm), fadeIn*d.channels)], d.channels, 0, fadeIn, 0, 1)
-	}
-	d.lost, d.primed, d.last = 0, true, media.TOC(data[0])
 }
 
 // write copies n samples of the codec's output to dst.

@@ -19,7 +19,7 @@
 // A [Decoder] is given lost packets too and always answers with as much sound
 // as was lost. The first 100 ms of a loss are the codec's own concealment, fading
 // out over the last 40 ms; after that there is silence, for which the codec is
-// not called. Sound that comes back after silence fades in over 5 ms.
+// not called. Sound that comes back after silence starts from a reset codec and fades in over 5 ms.
 // [Decoder.Recover] uses the copy of a lost frame that the following packet may
 // carry (in-band FEC, RFC 6716 §2.1.7); it needs a caller who holds the loss back
 // for one packet, as package transcode does.
