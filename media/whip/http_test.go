@@ -66,6 +66,7 @@ func without(sdp string, prefixes ...string) string {
 }
 
 func TestRequests(t *testing.T) {
+	t.Parallel()
 	st := newStation(t, func(cfg *whip.Config) {
 		cfg.Admit = func(r *http.Request) (whip.Admission, error) {
 			switch r.Header.Get("Authorization") {
@@ -182,6 +183,7 @@ func TestRequests(t *testing.T) {
 }
 
 func TestCreated(t *testing.T) {
+	t.Parallel()
 	st := newStation(t, func(cfg *whip.Config) {
 		cfg.Admit = func(*http.Request) (whip.Admission, error) { return whip.Admission{ID: "one", Value: 7}, nil }
 		cfg.UDPAddress = ":0"

@@ -245,7 +245,7 @@ func (s *Session) received() {
 		s.mu.Unlock()
 		return
 	}
-	s.watch.Reset(s.server.cfg.NoticeAfter)
+	s.watch.Reset(min(s.server.cfg.NoticeAfter, watchEvery))
 	s.mu.Unlock()
 	s.tell()
 }
@@ -284,6 +284,9 @@ func (s *Session) tell() {
 	s.telling = false
 }
 
+// watchEvery is how often the round trip is looked at.
+const watchEvery = 2 * time.Second
+
 // check is called by the watch timer: it looks how long the creator has been
 // silent and sets the timer to when that matters next.
 func (s *Session) check() {
@@ -307,9 +310,9 @@ func (s *Session) check() {
 		if s.state == Live {
 			s.turn(Stalled)
 		}
-		s.watch.Reset(cfg.EndAfter - silence)
+		s.watch.Reset(min(cfg.EndAfter-silence, watchEvery))
 	default:
-		s.watch.Reset(cfg.NoticeAfter - silence)
+		s.watch.Reset(min(cfg.NoticeAfter-silence, watchEvery))
 	}
 	s.mu.Unlock()
 	s.tell()
