@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"time"
 
 	"github.com/roadwave/roadwave/media/loudness"
@@ -104,30 +103,29 @@ type Analysis struct {
 	// Kept is how long the replay will be.
 	Kept time.Duration
 
-	env  *envelope
-	kept []span
+	env     *envelope
+	kept    []span
+	decoder string
 }
 
 // Analyze decodes a recording and finds out how loud it is and where nothing
 // is to be heard. Any sound file that FFmpeg reads will do. Errors: [ErrEmpty], [ErrSilent],
 // [ErrUnreadable], fs.ErrNotExist, that of ctx.
 func (m *Maker) Analyze(ctx context.Context, recording string) (*Analysis, error) {
-	return m.analyze(ctx, recording, m.report(Analyzing))
+	src, err := m.survey(ctx, recording)
+	if err != nil {
+		return nil, err
+	}
+	return m.analyze(ctx, src, m.report(Analyzing))
 }
 
-func (m *Maker) analyze(ctx context.Context, recording string, r *reporter) (*Analysis, error) {
-	if info, err := os.Stat(recording); err != nil {
-		return nil, fmt.Errorf("replay: %w", err)
-	} else if info.Size() == 0 {
-		return nil, fmt.Errorf("%w: %s has no bytes", ErrEmpty, recording)
-	}
-	expected := oggBlocks(recording)
-	r.at(Analyzing, 0, expected)
+func (m *Maker) analyze(ctx context.Context, src source, r *reporter) (*Analysis, error) {
+	r.at(Analyzing, 0, src.blocks)
 	env, g := &envelope{}, newGauge(0)
-	err := m.ffmpeg.decode(ctx, recording, func(block []float32) error {
+	err := m.ffmpeg.decode(ctx, src, func(block []float32) error {
 		env.add(g.write(block))
 		if env.blocks()%1024 == 0 {
-			r.at(Analyzing, env.blocks(), expected)
+			r.at(Analyzing, env.blocks(), src.blocks)
 		}
 		return nil
 	})
@@ -135,7 +133,7 @@ func (m *Maker) analyze(ctx context.Context, recording string, r *reporter) (*An
 		return nil, err
 	}
 	env.exact = g.exact
-	a := &Analysis{Duration: blockTime(env.blocks()), Loudness: g.result(), env: env}
+	a := &Analysis{Duration: blockTime(env.blocks()), Loudness: g.result(), env: env, decoder: src.decoder}
 	switch {
 	case env.blocks() < momentBlocks:
 		return nil, fmt.Errorf("%w: %v of sound", ErrEmpty, a.Duration)

@@ -29,7 +29,10 @@ const oldestFFmpeg = 5
 
 // ffmpeg runs the one outside program. Its processes end before the methods
 // return, whatever happens.
-type ffmpeg struct{ path string }
+type ffmpeg struct {
+	path    string
+	libopus bool // it can decode with libopus
+}
 
 // findFFmpeg looks the program up and checks that it can do the work.
 func findFFmpeg(ctx context.Context, name string) (ffmpeg, error) {
@@ -40,7 +43,7 @@ func findFFmpeg(ctx context.Context, name string) (ffmpeg, error) {
 	if err != nil {
 		return ffmpeg{}, fmt.Errorf("%w: %v; install FFmpeg %d or newer (on Debian: apt-get install ffmpeg)", ErrFFmpeg, err, oldestFFmpeg)
 	}
-	f := ffmpeg{path}
+	f := ffmpeg{path: path}
 	out, err := f.ask(ctx, "-version")
 	if err != nil {
 		return ffmpeg{}, err
@@ -49,17 +52,22 @@ func findFFmpeg(ctx context.Context, name string) (ffmpeg, error) {
 		return ffmpeg{}, fmt.Errorf("%w: %s is version %d; install version %d or newer", ErrFFmpeg, path, v, oldestFFmpeg)
 	}
 	for _, codec := range []string{"decoder=opus", "encoder=libmp3lame"} {
-		out, err := f.ask(ctx, "-h", codec)
-		if err != nil {
+		if has, err := f.has(ctx, codec); err != nil {
 			return ffmpeg{}, err
-		}
-		_, coder, _ := strings.Cut(codec, "=")
-		if !regexp.MustCompile(`(?m)^(Dec|Enc)oder ` + coder + `\b`).MatchString(out) {
+		} else if !has {
 			return ffmpeg{}, fmt.Errorf("%w: %s was built without the %s; install a complete build (on Debian: apt-get install ffmpeg)",
 				ErrFFmpeg, path, strings.ReplaceAll(codec, "=", " "))
 		}
 	}
-	return f, nil
+	f.libopus, err = f.has(ctx, "decoder="+concealing)
+	return f, err
+}
+
+// has asks for a codec, as in "decoder=opus".
+func (f ffmpeg) has(ctx context.Context, codec string) (bool, error) {
+	out, err := f.ask(ctx, "-h", codec)
+	_, name, _ := strings.Cut(codec, "=")
+	return regexp.MustCompile(`(?m)^(De|En)coder ` + name + `\b`).MatchString(out), err
 }
 
 // version finds the major version. A build between releases ("N-12345-gabc") counts as new.
@@ -120,15 +128,19 @@ func (c *complaint) explain(err error) error {
 // readFrames is how many frames are taken from a pipe at once.
 const readFrames = 64 * blockFrames
 
-// decode gives the sound of a file block after block, in stereo at 48 kHz; the
+// decode gives the sound of a recording block after block, in stereo at 48 kHz; the
 // last block is filled up with silence. The block may be changed and is
 // valid until write returns.
-func (f ffmpeg) decode(ctx context.Context, file string, write func(block []float32) error) (err error) {
+func (f ffmpeg) decode(ctx context.Context, src source, write func(block []float32) error) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	cmd := f.command(ctx, "-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1", "-max_error_rate", "1",
-		"-i", "file:"+file, "-map", "0:a:0", "-ac", strconv.Itoa(channels), "-ar", "48000",
-		"-c:a", "pcm_f32le", "-f", "f32le", "-flush_packets", "0", "-blocksize", "65536", "pipe:1")
+	args := []string{"-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1", "-max_error_rate", "1"}
+	if src.decoder != "" {
+		args = append(args, "-c:a", src.decoder, "-request_sample_fmt", "flt")
+	}
+	cmd := f.command(ctx, append(args,
+		"-i", "file:"+src.path, "-map", "0:a:0", "-ac", strconv.Itoa(channels), "-ar", "48000",
+		"-c:a", "pcm_f32le", "-f", "f32le", "-flush_packets", "0", "-blocksize", "65536", "pipe:1")...)
 	var said complaint
 	cmd.Stderr = &said
 	pipe, err := cmd.StdoutPipe()

@@ -67,12 +67,19 @@ func (m *Maker) Make(ctx context.Context, job Job) (_ Result, err error) {
 		}
 	}()
 	r := m.report(Analyzing)
-	a, err := m.analyze(ctx, job.Recording, r)
+	src, err := m.survey(ctx, job.Recording)
+	if err == nil && src.damaged {
+		src, err = m.repaired(src, folder)
+	}
+	if err != nil {
+		return Result{}, err
+	}
+	a, err := m.analyze(ctx, src, r)
 	if err != nil {
 		return Result{}, err
 	}
 	mp3 := filepath.Join(folder, AudioName)
-	mastered, err := m.master(ctx, job.Recording, a, job.Tags, mp3, r)
+	mastered, err := m.master(ctx, src.path, a, job.Tags, mp3, r)
 	if err != nil {
 		return Result{}, err
 	}

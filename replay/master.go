@@ -213,7 +213,7 @@ func (m *Maker) encode(ctx context.Context, recording string, a *Analysis, tags 
 	gain, ceiling := float32(loudness.Amplitude(s.gain)), float32(loudness.Amplitude(s.ceiling))
 	l := newLimiter(gain, ceiling, a.peaks(ceiling/gain), e.write)
 	edit := newEditor(a.kept, a.env.blocks(), l.write)
-	err = m.ffmpeg.decode(ctx, recording, func(block []float32) error {
+	err = m.ffmpeg.decode(ctx, source{path: recording, decoder: a.decoder}, func(block []float32) error {
 		if edit.at%1024 == 0 {
 			r.at(Mastering, edit.at, a.env.blocks())
 		}
@@ -243,7 +243,7 @@ func (a *Analysis) peaks(floor float32) func(block []float32) float32 {
 func (m *Maker) verify(ctx context.Context, mp3 string, expected int, r *reporter) (d time.Duration, l Loudness, over []span, err error) {
 	limit := float32(loudness.Amplitude(m.cfg.TruePeak - doubt))
 	g := newGauge(limit)
-	err = m.ffmpeg.decode(ctx, mp3, func(block []float32) error {
+	err = m.ffmpeg.decode(ctx, source{path: mp3}, func(block []float32) error {
 		if g.blocks%1024 == 0 {
 			r.at(Verifying, g.blocks, expected)
 		}

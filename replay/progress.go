@@ -1,14 +1,6 @@
 package replay
 
-import (
-	"bytes"
-	"encoding/binary"
-	"io"
-	"os"
-	"time"
-
-	"github.com/roadwave/roadwave/media"
-)
+import "time"
 
 // A Step is a part of the work.
 type Step string
@@ -72,28 +64,4 @@ func (r *reporter) at(step Step, done, all int) {
 		r.last = p
 		r.tell(p)
 	}
-}
-
-// oggBlocks is about how long an Ogg Opus file is, from the granule position of
-// its last page (RFC 3533 §6, RFC 7845 §4); 0 when that cannot be told. It is
-// for the progress alone.
-func oggBlocks(path string) int {
-	f, err := os.Open(path)
-	if err != nil {
-		return 0
-	}
-	defer f.Close()
-	const reach = 1 << 17 // two pages of the largest size
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return 0
-	} else if _, err = f.Seek(max(0, info.Size()-reach), io.SeekStart); err != nil {
-		return 0
-	}
-	tail, err := io.ReadAll(io.LimitReader(f, reach))
-	at := bytes.LastIndex(tail, []byte("OggS\x00"))
-	if err != nil || at < 0 || len(tail) < at+14 {
-		return 0
-	}
-	granule := int64(binary.LittleEndian.Uint64(tail[at+6:]))
-	return int(max(0, min(granule, 1000*3600*media.SampleRate)) / blockFrames)
 }
