@@ -104,11 +104,18 @@ function tokenOf(name) {
     .replace(/[^a-z0-9._~+/-]+/g, '-').replace(/^-+|-+$/g, '');
 }
 
-const reason = ({ status, message }) => {
-  if (status === 401) return 'Le serveur ne reconnaît pas votre identifiant de créateur.';
-  if (status >= 500 && status !== 503) return 'Le serveur a un problème. Veuillez réessayer dans quelques instants.';
-  return message || 'Le live n’a pas pu commencer. Veuillez réessayer.';
-};
+// reason says in French why a live did not begin. What the house answers is
+// French already; what the protocol answers is for engineers.
+function reason({ status, code, message }) {
+  const ours = status === 0 || code === 'full' || code?.startsWith('invalid');
+  if (ours && message) return message;
+  return {
+    401: 'Le serveur ne reconnaît pas votre identifiant de créateur.',
+    403: 'Vous n’avez pas le droit de passer à l’antenne.',
+    422: 'Le serveur ne comprend pas le son de ce navigateur.',
+    503: 'Le serveur ne peut pas prendre ce live. Veuillez réessayer dans quelques minutes.',
+  }[status] ?? 'Le live n’a pas pu commencer. Veuillez réessayer dans quelques instants.';
+}
 
 async function onAir(it) {
   it.since = Date.now();

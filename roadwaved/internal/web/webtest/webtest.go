@@ -59,7 +59,7 @@ func Open(t testing.TB, microphone string) *Browser {
 // console, something the content security policy blocks) fails the test,
 // unless it was expected.
 type Tab struct {
-	t   testing.TB
+	T   testing.TB
 	ctx context.Context
 
 	mu       sync.Mutex
@@ -71,7 +71,7 @@ func (b *Browser) Tab(t testing.TB, width, height int64) *Tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(b.allocator)
 	t.Cleanup(cancel)
-	p := &Tab{t: t, ctx: ctx}
+	p := &Tab{T: t, ctx: ctx}
 	if err := chromedp.Listen(ctx, p.hear); err != nil {
 		t.Fatal(err)
 	}
@@ -111,58 +111,58 @@ func (p *Tab) fault(text string) {
 			return
 		}
 	}
-	p.t.Errorf("in the page: %s", text)
+	p.T.Errorf("in the page: %s", text)
 }
 
 // Go opens a URL and waits for its load event.
 func (p *Tab) Go(url string) {
-	p.t.Helper()
+	p.T.Helper()
 	p.do("opening "+url, chromedp.Navigate(url))
 }
 
 // Click clicks on the element with an id, as a user would.
 func (p *Tab) Click(id string) {
-	p.t.Helper()
+	p.T.Helper()
 	p.do("clicking on #"+id, chromedp.Click(chromedp.CSS("#"+id)))
 }
 
 // Type writes into the field of a form.
 func (p *Tab) Type(name, text string) {
-	p.t.Helper()
+	p.T.Helper()
 	p.do("typing into "+name, chromedp.SendKeys(chromedp.CSS(`[name="`+name+`"]`), text))
 }
 
 func (p *Tab) do(what string, actions ...chromedp.Action[chromedp.Void]) {
-	p.t.Helper()
+	p.T.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, 30*time.Second)
 	defer cancel()
 	if err := chromedp.Do(ctx, actions...); err != nil {
-		p.t.Fatalf("%s: %v", what, err)
+		p.T.Fatalf("%s: %v", what, err)
 	}
 }
 
 // Eval gives the value of a JavaScript expression; of a promise, what it
 // resolves to.
 func Eval[T any](p *Tab, expression string) T {
-	p.t.Helper()
+	p.T.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, time.Minute)
 	defer cancel()
 	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 	if err != nil {
-		p.t.Fatalf("evaluating %.200s: %v", expression, err)
+		p.T.Fatalf("evaluating %.200s: %v", expression, err)
 	}
 	return v
 }
 
 // Wait waits until a JavaScript condition is true.
 func (p *Tab) Wait(patience time.Duration, condition string) {
-	p.t.Helper()
+	p.T.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
 		if Eval[bool](p, "Boolean("+condition+")") {
 			return
 		}
 		if time.Now().After(deadline) {
-			p.t.Fatalf("after %v still not: %s\nthe page says:\n%s", patience, condition, p.Text())
+			p.T.Fatalf("after %v still not: %s\nthe page says:\n%s", patience, condition, p.Text())
 		}
 	}
 }
@@ -172,7 +172,7 @@ func (p *Tab) Text() string { return Eval[string](p, "document.body.innerText") 
 
 // Picture writes what the page shows as PNG; folder "" does nothing.
 func (p *Tab) Picture(folder, name string) {
-	p.t.Helper()
+	p.T.Helper()
 	if folder == "" {
 		return
 	}
@@ -183,6 +183,6 @@ func (p *Tab) Picture(folder, name string) {
 		err = os.WriteFile(filepath.Join(folder, name+".png"), png, 0o644)
 	}
 	if err != nil {
-		p.t.Errorf("picture %s: %v", name, err)
+		p.T.Errorf("picture %s: %v", name, err)
 	}
 }

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"flag"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/roadwave/roadwave/media"
+	"github.com/roadwave/roadwave/media/mediatest"
+	"github.com/roadwave/roadwave/roadwaved/internal/station"
+	"github.com/roadwave/roadwave/roadwaved/internal/web/webtest"
+)
+
+var pictures = flag.String("pictures", "", "folder to write pictures of the pages to")
+
+// tape is what the creator says, again and again: some seconds that nowhere
+// resemble themselves, so that any half second of it can be found again.
+func tape() []float32 {
+	const length = 20 * time.Second
+	return mediatest.Mix(mediatest.Speech(mediatest.Voice{Pitch: 150, Seed: 7}, -22, length), mediatest.Sweep(300, 3000, -32, length))
+}
+
+// microphone writes a WAV file for Chromium's fake microphone.
+func microphone(t *testing.T, pcm []float32) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "microphone.wav")
+	if err := os.WriteFile(name, mediatest.EncodeWAV(pcm, 1), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// TestStudioToListener is the daemon as two people meet it: one Chromium goes
+// live from the studio with a microphone, another listens, and what is heard
+// is what was said; then again in the replay.
+func TestStudioToListener(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a live of half a minute in two browsers")
+	}
+	mediatest.Tool(t, "ffmpeg")
+	said := tape()
+	creator := webtest.Open(t, microphone(t, said))
+	public := webtest.Open(t, "")
+	d := startDaemon(t, t.TempDir())
+
+	studio := goLive(t, creator, d)
+	since := time.Now()
+	id := webtest.Eval[string](studio, `document.getElementById('listen-link').pathname.split('/').pop()`)
+	if l := d.live(id); l.Title != "La nationale 7" || l.CreatorID != "elise-martin" || l.State != "on_air" {
+		t.Errorf("the live is %+v", l)
+	}
+
+	// Long enough for the hold-back of 15 s to exist.
+	time.Sleep(time.Until(since.Add(20 * time.Second)))
+	listener := public.Tab(t, 390, 760)
+	listener.Expect("503", "404") // the ladder is being made; is it a live or a replay?
+	listener.Go(d.url + "/")
+	listener.Wait(10*time.Second, `document.querySelector('#lives a')`)
+	listener.Go(d.url + "/listen/" + id)
+	listener.Wait(10*time.Second, `document.getElementById('status').textContent === 'Appuyez pour écouter'`)
+	listener.Click("play")
+	listener.Wait(30*time.Second, `document.getElementById('audio').currentTime > 0.5 && document.querySelector('main').dataset.behind`)
+	playOpus(listener, "/live/"+id+"/opus.m3u8")
+	heard := capture(listener, 6, `document.getElementById('audio')`, `opusPlayer.media`)
+	matches(t, "the live in AAC", said, heard[0])
+	matches(t, "the live in Opus", said, heard[1])
+	behind(t, "AAC ladder", webtest.Eval[float64](listener, `Number(document.querySelector('main').dataset.behind)`))
+	behind(t, "Opus playlist", webtest.Eval[float64](listener, `opusPlayer.latency`))
+	webtest.Eval[bool](listener, `opusPlayer.destroy() ?? true`)
+	studio.Picture(*pictures, "e2e-studio-onair")
+	listener.Picture(*pictures, "e2e-listen-live")
+
+	studio.Click("end")
+	studio.Click("confirm-end")
+	studio.Wait(10*time.Second, `document.getElementById('ended-title').textContent === 'Le live est terminé'`)
+	studio.Picture(*pictures, "e2e-studio-ended")
+	listener.Wait(10*time.Second, `document.getElementById('over-message').textContent === 'Le live est terminé'`)
+	listener.Wait(90*time.Second, `!document.getElementById('over-link').hidden`)
+	listener.Picture(*pictures, "e2e-listen-ended")
+	hearReplay(t, listener, d, id, said)
+}
+
+// goLive fills in the studio's form and presses the button.
+func goLive(t *testing.T, b *webtest.Browser, d *testDaemon) *webtest.Tab {
+	t.Helper()
+	studio := b.Tab(t, 390, 760)
+	studio.Go(d.url + "/studio")
+	studio.Type("title", "La nationale 7")
+	studio.Type("creator", "Élise Martin")
+	studio.Type("zone_geo", "Drôme")
+	studio.Type("tags", "route, nuit")
+	studio.Click("go")
+	studio.Wait(20*time.Second, `document.getElementById('state').textContent === 'À L’ANTENNE'`)
+	studio.Wait(5*time.Second, `document.getElementById('meter').ariaValueNow > -60`)
+	return studio
+}
+
+// playOpus plays a playlist in hls.js as it is, without the page's player.
+func playOpus(p *webtest.Tab, path string) {
+	webtest.Eval[bool](p, `(() => {
+		globalThis.opusPlayer = new Hls({ enableWorker: false });
+		const audio = document.createElement('audio');
+		opusPlayer.attachMedia(audio);
+		opusPlayer.loadSource(`+quote(path)+`);
+		audio.play();
+		return true;
+	})()`)
+	p.Wait(30*time.Second, `opusPlayer.media.currentTime > 0.5 && opusPlayer.latency`)
+}
+
+// hearReplay follows the link to the replay, seeks and listens.
+func hearReplay(t *testing.T, p *webtest.Tab, d *testDaemon, liveID string, said []float32) {
+	t.Helper()
+	replay := d.replayOf(liveID, time.Second)
+	p.Click("over-link")
+	p.Wait(10*time.Second, `document.getElementById('title')?.textContent === '[REPLAY] La nationale 7'`)
+	if !strings.HasSuffix(webtest.Eval[string](p, `location.pathname`), replay.ReplayID) {
+		t.Errorf("the link leads to %s, not to %s", webtest.Eval[string](p, `location.pathname`), replay.ReplayID)
+	}
+	p.Click("play")
+	p.Wait(15*time.Second, `document.getElementById('audio').currentTime > 0.5`)
+	p.Click("forward")
+	p.Click("back")
+	p.Wait(15*time.Second, `document.getElementById('audio').currentTime > 5`)
+	matches(t, "the replay", said, capture(p, 6, `document.getElementById('audio')`)[0])
+	p.Picture(*pictures, "e2e-listen-replay")
+}
+
+// capture records what audio elements of the page play at the same time.
+func capture(p *webtest.Tab, seconds int, elements ...string) [][]float32 {
+	p.T.Helper()
+	encoded := webtest.Eval[[]string](p, `(async () => {
+		const context = new AudioContext({ sampleRate: 48000 });
+		const recordings = [`+strings.Join(elements, ", ")+`].map((element) => {
+			const source = context.createMediaElementSource(element);
+			const recorder = context.createScriptProcessor(16384, 1, 1);
+			const blocks = [];
+			recorder.onaudioprocess = (e) => blocks.push(e.inputBuffer.getChannelData(0).slice());
+			source.connect(recorder).connect(context.destination);
+			source.connect(context.destination);
+			return { blocks, recorder };
+		});
+		await context.resume();
+		const enough = `+quote(seconds)+` * 48000 / 16384;
+		while (recordings.some((r) => r.blocks.length < enough)) await new Promise((done) => setTimeout(done, 100));
+		return Promise.all(recordings.map(async ({ blocks, recorder }) => {
+			recorder.onaudioprocess = null;
+			const bytes = new Uint8Array(await new Blob(blocks).arrayBuffer());
+			let text = '';
+			for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
+			return btoa(text);
+		}));
+	})()`)
+	heard := make([][]float32, len(encoded))
+	for i, text := range encoded {
+		raw, err := base64.StdEncoding.DecodeString(text)
+		if err != nil {
+			p.T.Fatal(err)
+		}
+		heard[i] = make([]float32, len(raw)/4)
+		for j := range heard[i] {
+			heard[i][j] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*j:]))
+		}
+	}
+	return heard
+}
+
+// matches finds what was heard in what was said, half a second at a time: on a
+// busy machine a browser's microphone and loudspeaker drop some milliseconds now
+// and then, which moves what follows but makes no other sound of it.
+func matches(t *testing.T, what string, said, heard []float32) {
+	t.Helper()
+	var similarities []float64
+	piece := int(media.Samples(time.Second / 2))
+	good := 0
+	for rest := trim(heard); len(rest) >= piece; rest = rest[piece:] {
+		_, s := mediatest.Align(rest[:piece], said)
+		similarities = append(similarities, math.Round(s*100)/100)
+		if s > 0.75 {
+			good++
+		}
+	}
+	t.Logf("%s: %d of %d half seconds found again, similarities %v", what, good, len(similarities), similarities)
+	if len(similarities) < 6 || good*3 < len(similarities)*2 {
+		t.Errorf("%s: what was heard is not what was said", what)
+	}
+}
+
+// quote makes a value part of a script.
+func quote(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+// trim drops the digital silence before sound flows.
+func trim(pcm []float32) []float32 {
+	for i, v := range pcm {
+		if v != 0 {
+			return pcm[i:]
+		}
+	}
+	return nil
+}
+
+// behind checks the distance to the live edge that the playlist asks for.
+func behind(t *testing.T, what string, seconds float64) {
+	t.Helper()
+	t.Logf("%s: %.1f s behind live", what, seconds)
+	if seconds < 12 || seconds > 30 {
+		t.Errorf("%s: %.1f s behind live, want about 15", what, seconds)
+	}
+}
+
+// TestStudioTellsThatTheHouseIsFull tries to go live where no place is left.
+func TestStudioTellsThatTheHouseIsFull(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs a browser")
+	}
+	creator := webtest.Open(t, "")
+	d := startDaemon(t, t.TempDir(), "--max-lives", "1")
+	goLive(t, creator, d)
+	second := creator.Tab(t, 390, 760)
+	second.Expect("503")
+	second.Go(d.url + "/studio")
+	second.Click("go")
+	second.Wait(10*time.Second, `document.getElementById('trouble').textContent === `+quote(station.MessageFull))
+	second.Picture(*pictures, "e2e-studio-full")
+}
+
+// TestStudioTellsThatTheServerIsGone kills the daemon under a live.
+func TestStudioTellsThatTheServerIsGone(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits until a connection counts as lost")
+	}
+	creator := webtest.Open(t, microphone(t, tape()))
+	d := startDaemon(t, t.TempDir())
+	studio := goLive(t, creator, d)
+	studio.Expect("ERR_")
+	d.kill()
+	studio.Wait(45*time.Second, `document.getElementById('ended-title').textContent === 'Connexion perdue. Veuillez redémarrer le live'`)
+	studio.Picture(*pictures, "e2e-studio-lost")
+}
