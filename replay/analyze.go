@@ -20,6 +20,9 @@ var (
 	ErrSilent = errors.New("replay: the recording is silent")
 )
 
+// shortest is how many blocks are measured at least, 400 ms.
+const shortest = 4 * stepBlocks
+
 // Loudness describes a programme.
 type Loudness struct {
 	Integrated float64 // LUFS
@@ -135,7 +138,7 @@ func (m *Maker) analyze(ctx context.Context, src source, r *reporter) (*Analysis
 	env.exact = g.exact
 	a := &Analysis{Duration: blockTime(env.blocks()), Loudness: g.result(), env: env, decoder: src.decoder}
 	switch {
-	case env.blocks() < momentBlocks:
+	case env.blocks() < shortest:
 		return nil, fmt.Errorf("%w: %v of sound", ErrEmpty, a.Duration)
 	case math.IsInf(a.Loudness.Integrated, -1):
 		return nil, fmt.Errorf("%w: its highest peak is %.0f dBTP", ErrSilent, a.Loudness.TruePeak)

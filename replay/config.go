@@ -27,13 +27,14 @@ type Config struct {
 	// silence (of the K-weighted mean over 40 ms, where a tone at full scale
 	// has 0). 0 judges by the loudness of the recording: silence is what stays
 	// 35 LU below it, and what stays 20 LU below it and does not vary, as the
-	// noise of a road does and soft music or a distant voice do not.
+	// noise of a road does not and soft music or a distant voice do.
 	SilenceThreshold float64
 	// SilenceMin is how long a silence must last to be cut, 200 ms or more; 0 means
 	// 3 s, negative leaves all silences in.
 	SilenceMin time.Duration
 	// SilenceKeep is what is left of a silence on each side that has sound, at
-	// most half of SilenceMin; 0 means 0.5 s, negative nothing.
+	// most half of SilenceMin; 0 means 0.5 s, negative as little as a
+	// join needs (5 ms).
 	SilenceKeep time.Duration
 
 	// Bitrate of the MP3 in kbit/s, one of those of MPEG-1 Layer III; 0 means 256.

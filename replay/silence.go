@@ -2,6 +2,7 @@ package replay
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/roadwave/roadwave/media/loudness"
@@ -20,14 +21,13 @@ func (i Interval) Duration() time.Duration { return i.End - i.Begin }
 //
 //   - what never comes within 35 LU of it is silence, whatever it is;
 //   - what stays 20 LU below it is silence where it does not vary: the road, a
-//     room, hiss. Soft music and distant voices vary by more than 4 dB from
-//     one moment to the next, and stay.
+//     room, hiss. Soft music and distant voices go up and down, and stay.
 //
 // What is louder than that is part of what the creator let listeners hear.
 const (
 	deepBelow   = -35.0 // LU from the integrated loudness
 	steadyBelow = -20.0 // LU
-	steadiness  = 4.0   // dB between a moment (400 ms) and the one after it
+	deviation   = 1.5   // dB; noise has 0.5, music 3, a voice 5 and more
 	hysteresis  = 3.0   // dB above the threshold end a silence
 
 	// deepest is the level in LUFS under which nothing counts as sound
@@ -36,8 +36,7 @@ const (
 
 	// levelBlocks is how many blocks a level is averaged over: 40 ms, two periods
 	// of the lowest voice.
-	levelBlocks  = 16
-	momentBlocks = 4 * stepBlocks
+	levelBlocks = 16
 )
 
 // A detector finds silences in an envelope.
@@ -64,29 +63,21 @@ func newDetector(env *envelope, threshold, integrated float64, shortest time.Dur
 
 // find gives the silences longer than the shortest, in order.
 func (d detector) find() []span {
-	var found []span
-	if math.IsInf(d.steady, -1) {
-		return d.quiet(found, span{0, d.env.blocks()}, d.below)
-	}
-	for _, s := range d.quiet(nil, span{0, d.env.blocks()}, d.steady) {
-		for at := s.begin; at < s.end; {
-			still, lively := d.stillness(span{at, s.end})
-			if still.blocks() > d.shortest {
-				found = append(found, still)
-			} else {
-				found = d.quiet(found, still, d.below)
-			}
-			found = d.quiet(found, lively, d.below)
-			at = lively.end
+	whole := span{0, d.env.blocks()}
+	found := d.quiet(whole, d.below)
+	if !math.IsInf(d.steady, -1) {
+		for _, s := range d.quiet(whole, d.steady) {
+			found = append(found, d.still(s)...)
 		}
 	}
-	return merge(found)
+	slices.SortFunc(found, func(a, b span) int { return a.begin - b.begin })
+	return slices.DeleteFunc(merge(found), func(s span) bool { return s.blocks() <= d.shortest })
 }
 
-// quiet appends the stretches of s, longer than the shortest, in which no 40 ms
+// quiet gives the stretches of s, longer than the shortest, in which no 40 ms
 // reach a threshold. Once such a stretch has begun it takes the hysteresis more
 // to end it. Its ends are exact to a block: they touch the sound.
-func (d detector) quiet(found []span, s span, threshold float64) []span {
+func (d detector) quiet(s span, threshold float64) (found []span) {
 	var (
 		table = powers()
 		enter = loudness.Power(threshold) * levelBlocks
@@ -118,36 +109,49 @@ func (d detector) quiet(found []span, s span, threshold float64) []span {
 	return found
 }
 
-// stillness divides s in two: how far it does not vary, and the stretch after
-// that in which it does.
-func (d detector) stillness(s span) (still, lively span) {
-	moment := func(at int) float64 {
-		var sum float64
-		table := powers()
-		for _, p := range d.env.power[at : at+momentBlocks] {
-			sum += float64(table[p])
+// still gives the stretches of s in which the level does not vary: every moment of
+// them lies in one as long as the shortest silence whose steps of 100 ms deviate
+// little from their mean.
+func (d detector) still(s span) (found []span) {
+	steps := d.steps(s)
+	window := max(d.shortest/stepBlocks, 4)
+	var sum, squares float64
+	for i, db := range steps {
+		sum += db
+		squares += db * db
+		first := i - window + 1
+		if first < 0 {
+			continue
 		}
-		return 10 * math.Log10(sum+1e-12)
+		mean := sum / float64(window)
+		if squares/float64(window)-mean*mean <= deviation*deviation {
+			found = append(found, span{s.begin + first*stepBlocks, s.begin + (i+1)*stepBlocks})
+		}
+		sum -= steps[first]
+		squares -= steps[first] * steps[first]
 	}
-	varies := func(at int) bool {
-		return math.Abs(moment(at+momentBlocks)-moment(at)) > steadiness
+	if n := len(found); n > 0 && s.end-found[n-1].end < stepBlocks {
+		found[n-1].end = s.end // the rest is shorter than a step
 	}
-	at := s.begin
-	for at+2*momentBlocks <= s.end && !varies(at) {
-		at += stepBlocks
-	}
-	if at+2*momentBlocks > s.end {
-		return s, span{s.end, s.end}
-	}
-	// The change lies somewhere in the two moments.
-	last := at
-	for last+2*momentBlocks <= s.end && varies(last) {
-		last += stepBlocks
-	}
-	return span{s.begin, at + momentBlocks}, span{at + momentBlocks, min(s.end, last+momentBlocks)}
+	return merge(found)
 }
 
-// merge joins stretches that touch.
+// steps gives the level in dB of every whole 100 ms of s. What varies below the
+// lower threshold is silence all the same.
+func (d detector) steps(s span) (db []float64) {
+	table := powers()
+	floor := loudness.Power(d.below)
+	for at := s.begin; at+stepBlocks <= s.end; at += stepBlocks {
+		var sum float64
+		for _, p := range d.env.power[at : at+stepBlocks] {
+			sum += float64(table[p])
+		}
+		db = append(db, 10*math.Log10(max(floor, sum/stepBlocks)))
+	}
+	return db
+}
+
+// merge joins stretches, in order, that touch or overlap.
 func merge(spans []span) []span {
 	var out []span
 	for _, s := range spans {
@@ -165,6 +169,7 @@ func merge(spans []span) []span {
 // the end of the recording.
 func keep(silences []span, blocks, margin int) []span {
 	var kept []span
+	margin = max(margin, fadeBlocks/2) // a join needs that much
 	at := 0
 	for _, s := range silences {
 		cut := span{s.begin + margin, s.end - margin}
