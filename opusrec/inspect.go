@@ -17,7 +17,8 @@ type Info struct {
 	Tags     Tags
 	Channels int // what a player outputs, 1 or 2
 	PreSkip  int // samples at 48 kHz that a player leaves out at the start
-	// Duration is from the first packet to the end of the last one.
+	// Duration is from the first packet to the end of the last one, or to
+	// where the last page says that it ends before (RFC 7845 §4.4).
 	Duration time.Duration
 	// Bytes is the size of the file.
 	Bytes int64

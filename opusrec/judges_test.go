@@ -32,6 +32,7 @@ func ask(t *testing.T, name string, args ...string) string {
 
 var (
 	playbackLength = regexp.MustCompile(`Playback length: (\d+)m:([\d.]+)s`)
+	probeDuration  = regexp.MustCompile(`duration=([\d.]+)`)
 	dataHash       = regexp.MustCompile(`MD5:([0-9a-f]{32})`)
 )
 
@@ -58,10 +59,10 @@ func judge(t *testing.T, path string, packets []media.Packet) {
 	length := playbackLength.FindStringSubmatch(ask(t, "opusinfo", path))
 	near("opusinfo", number(length[1])*60+number(length[2]))
 
-	near("ffprobe", number(ask(t, "ffprobe", "-v", "warning", "-show_entries", "format=duration", "-of", "csv=p=0", path)))
-
-	hashes := dataHash.FindAllStringSubmatch(ask(t, "ffprobe", "-v", "warning",
-		"-show_packets", "-show_data_hash", "md5", "-show_entries", "packet=data_hash", path), -1)
+	probe := ask(t, "ffprobe", "-v", "warning", "-show_packets", "-show_data_hash", "md5",
+		"-show_entries", "packet=data_hash:format=duration", path)
+	near("ffprobe", number(probeDuration.FindStringSubmatch(probe)[1]))
+	hashes := dataHash.FindAllStringSubmatch(probe, -1)
 	if len(hashes) != len(packets) {
 		t.Fatalf("ffprobe finds %d packets, want %d", len(hashes), len(packets))
 	}

@@ -84,9 +84,10 @@ func create(path string, cfg Config, head, tags []byte) (*Recorder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opusrec: cannot begin a recording: %w", err)
 	}
-	r, err := record(path, f, cfg, head, tags)
+	var r *Recorder
+	err = lock(f) // before anything is in it that Recover could take for a recording
 	if err == nil {
-		err = lock(f)
+		r, err = record(path, f, cfg, head, tags)
 	}
 	if err == nil {
 		err = syncDir(filepath.Dir(path))
@@ -273,7 +274,9 @@ func (r *Recorder) finish() error {
 
 	close(r.wake)
 	<-r.done
+	r.mu.Lock()
 	err := r.err
+	r.mu.Unlock()
 	if err == nil {
 		if err = r.sync(); err != nil {
 			err = fmt.Errorf("opusrec: %s: %w", r.path, err)

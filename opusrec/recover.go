@@ -27,9 +27,10 @@ type Report struct {
 	Lost     int64         // packets of them that stand for missing audio
 	LostTime time.Duration // how much audio that is
 
-	BytesCut   int64         // torn off at the end
-	Damaged    []Range       // places in between that held no whole page, at most 1000
-	DamageTime time.Duration // the part of LostTime that damage is to blame for
+	BytesCut    int64         // torn off at the end
+	Damaged     []Range       // places in between that held no whole page, at most 1000
+	DamageTime  time.Duration // the part of LostTime that damage is to blame for
+	HeadersLost bool          // channels or tags are guessed
 }
 
 // recoverSuffix is added to the name of the file that replaces a damaged one.
@@ -114,6 +115,7 @@ func survey(r *Reader) (Report, error) {
 	report.Duration = media.Duration(end)
 	report.Pages = r.count
 	report.DamageTime = damage.Lost
+	report.HeadersLost = damage.Headers
 	for _, place := range damage.Ranges {
 		if place.Offset < r.whole {
 			report.Damaged = append(report.Damaged, place)
@@ -171,7 +173,7 @@ func rewrite(f *os.File, path string, found *Reader) error {
 	}
 	tags := found.rawTags
 	if tags == nil || len(tags) > maxPacket {
-		// Pictures and the like; what names the recording is kept.
+		// Pictures and the like are given up; what names the recording is kept.
 		tags, err = Tags{Title: found.tags.Title, Artist: found.tags.Artist, Date: found.tags.Date}.packet()
 		if err != nil {
 			tags, _ = Tags{}.packet()

@@ -93,6 +93,29 @@ func TestTornTail(t *testing.T) {
 	}
 }
 
+// TestZeroedTail recovers what a loss of power leaves on many file systems: the
+// size is right, the end was never written.
+func TestZeroedTail(t *testing.T) {
+	packets := long(t, 5*time.Second)
+	whole := bytesOf(t, write(t, Config{}, packets))
+	ends := pageEnds(t, whole)
+	for _, zeros := range []int{1, 10, 4096, 8192, len(whole) - ends[1], len(whole) - ends[1] - 1} {
+		b := bytes.Clone(whole)
+		clear(b[len(b)-zeros:])
+		path := put(t, b)
+		kept := 0
+		for kept < len(ends) && ends[kept] <= len(b)-zeros {
+			kept++
+		}
+		report, err := Recover(path)
+		if err != nil || report.Rewritten || report.BytesCut != int64(len(b)-ends[kept-1]) {
+			t.Errorf("%d zeros: %+v, %v", zeros, report, err)
+		}
+		got, _ := readFile(t, path)
+		samePackets(t, got, packets[:(kept-2)*50])
+	}
+}
+
 // TestDamagedMiddle loses exactly the pages that were hit, as time.
 func TestDamagedMiddle(t *testing.T) {
 	packets := long(t, 10*time.Second)
@@ -191,7 +214,7 @@ func TestDamagedHeaders(t *testing.T) {
 			clear(b[tt.from:tt.to])
 			path := put(t, b)
 			report, err := Recover(path)
-			if err != nil || !report.Rewritten || report.Packets != 250 || report.Lost != tt.lost {
+			if err != nil || !report.Rewritten || report.Packets != 250 || report.Lost != tt.lost || !report.HeadersLost {
 				t.Fatalf("%+v, %v", report, err)
 			}
 			info, err := Inspect(path)
