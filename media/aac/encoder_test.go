@@ -2,11 +2,9 @@ package aac_test
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
-	"os/exec"
 	"slices"
 	"testing"
 	"time"
@@ -44,7 +42,6 @@ func encode(t testing.TB, config aac.Config, pcm []float32, piece int) [][]byte 
 // decode is what FFmpeg hears, from the first sample of the first frame on.
 func decode(t testing.TB, frames [][]byte, channels int) []float32 {
 	t.Helper()
-	ffmpeg := mediatest.Tool(t, "ffmpeg")
 	var stream []byte
 	for _, frame := range frames {
 		var err error
@@ -53,19 +50,7 @@ func decode(t testing.TB, frames [][]byte, channels int) []float32 {
 		}
 		stream = append(stream, frame...)
 	}
-	cmd := exec.Command(ffmpeg, "-v", "warning", "-f", "aac", "-i", "-", "-f", "s16le", "-")
-	cmd.Stdin = bytes.NewReader(stream)
-	var complaints bytes.Buffer
-	cmd.Stderr = &complaints
-	out, err := cmd.Output()
-	if err != nil || complaints.Len() > 0 && !bytes.Contains(complaints.Bytes(), []byte("Estimating duration")) {
-		t.Fatalf("ffmpeg: %v %s", err, complaints.String())
-	}
-	pcm := make([]float32, len(out)/2)
-	for i := range pcm {
-		pcm[i] = float32(int16(binary.LittleEndian.Uint16(out[2*i:]))) / 32768
-	}
-	return pcm
+	return mediatest.Listen(t, stream, channels, "-f", "aac")
 }
 
 // TestFFmpeg has FFmpeg decode every kind of stream, and measures the delay, which all

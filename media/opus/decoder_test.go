@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -52,7 +53,11 @@ func TestRecordings(t *testing.T) {
 func TestAgainstLibopus(t *testing.T) {
 	for _, r := range recordings {
 		t.Run(r.name, func(t *testing.T) {
-			want := decodeFFmpeg(t, "testdata/"+r.name+".opus", r.channels)
+			file, err := os.ReadFile(r.path())
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := mediatest.Listen(t, file, r.channels, "-c:a", "libopus")
 			got := mediatest.DecodeOpus(r.load(t), r.channels)
 			// FFmpeg drops the pre-skip of the header, and what the end trims.
 			preSkip := 312

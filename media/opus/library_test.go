@@ -2,9 +2,7 @@ package opus_test
 
 import (
 	"bytes"
-	"encoding/binary"
 	"flag"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -52,11 +50,10 @@ func (r recording) sound() []float32 {
 // load gives the packets of the file in testdata, and makes it with -update.
 func (r recording) load(t testing.TB) []media.Packet {
 	t.Helper()
-	path := filepath.Join("testdata", r.name+".opus")
 	if *update {
-		r.record(t, path)
+		r.record(t)
 	}
-	file, err := os.ReadFile(path)
+	file, err := os.ReadFile(r.path())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,10 +64,12 @@ func (r recording) load(t testing.TB) []media.Packet {
 	return packets
 }
 
-func (r recording) record(t testing.TB, path string) {
+func (r recording) path() string { return filepath.Join("testdata", r.name+".opus") }
+
+func (r recording) record(t testing.TB) {
 	ffmpeg := mediatest.Tool(t, "ffmpeg")
 	args := append([]string{"-v", "error", "-y", "-i", "-", "-c:a", "libopus"}, r.args...)
-	cmd := exec.Command(ffmpeg, append(args, "-bitexact", path)...)
+	cmd := exec.Command(ffmpeg, append(args, "-bitexact", r.path())...)
 	cmd.Stdin = bytes.NewReader(mediatest.EncodeWAV(r.sound(), r.channels))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -87,20 +86,4 @@ func mode(p media.Packet) string {
 	default:
 		return "celt"
 	}
-}
-
-// decodeFFmpeg is what FFmpeg's libopus makes of a file, pre-skip included.
-func decodeFFmpeg(t testing.TB, path string, channels int) []float32 {
-	t.Helper()
-	cmd := exec.Command(mediatest.Tool(t, "ffmpeg"), "-v", "error", "-c:a", "libopus", "-i", path,
-		"-ac", fmt.Sprint(channels), "-f", "s16le", "-")
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	pcm := make([]float32, len(out)/2)
-	for i := range pcm {
-		pcm[i] = float32(int16(binary.LittleEndian.Uint16(out[2*i:]))) / 32768
-	}
-	return pcm
 }
