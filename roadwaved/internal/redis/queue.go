@@ -97,8 +97,16 @@ func (q *Queue) Work(ctx context.Context, n int, handle func(ctx context.Context
 	if n < 1 {
 		return fmt.Errorf("redis: cannot work on %d jobs at a time, it takes 1 or more", n)
 	}
+	done, err := q.redis.begin()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	w := newWorker(ctx, n, q.cfg, handle)
-	server := asynq.NewServerFromRedisClient(q.redis.client, asynq.Config{
+	client := q.redis.connect()
+	client.AddHook(calm{q.cfg.Poll, ctx.Done()})
+	server := asynq.NewServerFromRedisClient(client, asynq.Config{
 		Concurrency:              n,
 		Queues:                   map[string]int{replayQueue: 1},
 		TaskCheckInterval:        q.cfg.Poll,
@@ -110,10 +118,18 @@ func (q *Queue) Work(ctx context.Context, n int, handle func(ctx context.Context
 		LogLevel:                 asynq.InfoLevel,
 	})
 	if err := server.Start(asynq.HandlerFunc(w.process)); err != nil {
+		client.Close()
+		done()
 		return fmt.Errorf("redis: starting to work on the queue: %w", err)
 	}
-	<-ctx.Done()
+	select {
+	case <-ctx.Done():
+	case <-q.redis.closed:
+		cancel()
+	}
 	server.Shutdown()
+	client.Close()
+	done()
 	w.running.Wait()
 	return nil
 }

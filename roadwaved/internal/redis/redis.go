@@ -12,6 +12,7 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	goredis "github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
@@ -55,9 +56,26 @@ func (c *Config) fill() error {
 
 // A Redis is a connection pool to one server.
 type Redis struct {
-	cfg    Config
-	client goredis.UniversalClient
-	server *embedded // nil when the server is elsewhere
+	cfg     Config
+	connect func() goredis.UniversalClient
+	client  goredis.UniversalClient
+	server  *embedded // nil when the server is elsewhere
+
+	mu      sync.Mutex
+	closed  chan struct{}  // closed by Close
+	working sync.WaitGroup // what needs the server until it has ended
+}
+
+func newRedis(cfg Config, opt *goredis.Options, server *embedded) *Redis {
+	// It would print to stderr, past the daemon's log, what the calls return anyway.
+	logging.Disable()
+	opt.ContextTimeoutEnabled = true // a caller's deadline counts more than the default timeouts
+	opt.DialTimeout = 2 * time.Second
+	opt.DialerRetries = 1 // commands are retried, that is enough
+	opt.PipelinePoolSize = -1
+	opt.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	connect := func() goredis.UniversalClient { return goredis.NewClient(opt) }
+	return &Redis{cfg: cfg, connect: connect, client: connect(), server: server, closed: make(chan struct{})}
 }
 
 // Dial connects to the server a URL names: redis://[user:password@]host:port/db,
@@ -71,8 +89,7 @@ func Dial(url string, cfg Config) (*Redis, error) {
 	if err != nil {
 		return nil, fmt.Errorf("redis: the URL is not understood (want redis://host:port): %w", err)
 	}
-	tune(opt)
-	return &Redis{cfg: cfg, client: goredis.NewClient(opt)}, nil
+	return newRedis(cfg, opt, nil), nil
 }
 
 // Embedded starts a server in this process, reached through pipes in memory: no
@@ -82,21 +99,7 @@ func Embedded(cfg Config) (*Redis, error) {
 		return nil, err
 	}
 	server := startEmbedded()
-	opt := &goredis.Options{
-		Addr:   "embedded",
-		Dialer: func(context.Context, string, string) (net.Conn, error) { return server.Dial() },
-	}
-	tune(opt)
-	return &Redis{cfg: cfg, client: goredis.NewClient(opt), server: server}, nil
-}
-
-// tune sets what both kinds of server share.
-func tune(opt *goredis.Options) {
-	opt.ContextTimeoutEnabled = true // a caller's deadline counts more than the default timeouts
-	opt.DialTimeout = 2 * time.Second
-	opt.DialerRetries = 1 // commands are retried, that is enough
-	opt.PipelinePoolSize = -1
-	opt.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	return newRedis(cfg, &goredis.Options{Addr: "embedded", Dialer: server.dial}, server), nil
 }
 
 // Ping tells whether the server answers.
@@ -107,24 +110,47 @@ func (r *Redis) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Close ends the connections, and the server if it is embedded. Work must have
-// returned before.
+// Close ends what works on the queue, waits for it, and ends the connections and
+// the server if it is embedded. To close again does nothing.
 func (r *Redis) Close() error {
+	r.mu.Lock()
+	select {
+	case <-r.closed:
+		r.mu.Unlock()
+		return nil
+	default:
+		close(r.closed)
+	}
+	r.mu.Unlock()
+	r.working.Wait()
 	err := r.client.Close()
 	if r.server != nil {
 		r.server.stop()
 	}
-	if err != nil && !errors.Is(err, goredis.ErrClosed) {
+	if err != nil {
 		return fmt.Errorf("redis: %w", err)
 	}
 	return nil
+}
+
+// begin joins what Close waits for, until done is called.
+func (r *Redis) begin() (done func(), err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	select {
+	case <-r.closed:
+		return nil, errors.New("redis: closed")
+	default:
+		r.working.Add(1)
+		return r.working.Done, nil
+	}
 }
 
 // An embedded server is miniredis with a clock: by itself it never lets a key
 // expire.
 type embedded struct {
 	*miniredis.Miniredis
-	quit func()
+	stop func()
 }
 
 const embeddedTick = 100 * time.Millisecond
@@ -148,12 +174,12 @@ func startEmbedded() *embedded {
 			}
 		}
 	}()
-	s.quit = sync.OnceFunc(func() {
+	s.stop = func() {
 		close(done)
 		<-ticking
 		s.Close()
-	})
+	}
 	return s
 }
 
-func (s *embedded) stop() { s.quit() }
+func (s *embedded) dial(context.Context, string, string) (net.Conn, error) { return s.Dial() }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+	goredis "github.com/redis/go-redis/v9"
 )
 
 // A worker runs the handlers of one Work.
@@ -69,6 +70,32 @@ func (w *worker) delay(failures int, err error, _ *asynq.Task) time.Duration {
 
 func interrupted(ctx context.Context, err error) bool {
 	return ctx.Err() != nil || errors.Is(err, asynq.ErrLeaseExpired)
+}
+
+// calm makes a command that fails take some time: asynq asks for the next task
+// again at once, which would burn a core for as long as Redis refuses.
+type calm struct {
+	pause time.Duration
+	stop  <-chan struct{}
+}
+
+func (c calm) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
+	return func(ctx context.Context, cmd goredis.Cmder) error {
+		err := next(ctx, cmd)
+		if err != nil && !errors.Is(err, goredis.Nil) && !goredis.HasErrorPrefix(err, "NOSCRIPT") {
+			select {
+			case <-time.After(c.pause):
+			case <-c.stop:
+			}
+		}
+		return err
+	}
+}
+
+func (c calm) DialHook(next goredis.DialHook) goredis.DialHook { return next }
+
+func (c calm) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
+	return next
 }
 
 // asynqLog passes on what asynq logs, its chatter as debug.
