@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -228,4 +229,16 @@ func TestStoreThatBlocks(t *testing.T) {
 		}
 		close(release)
 	})
+}
+
+// discard is a Store that takes everything and keeps nothing.
+type discard struct{}
+
+func (discard) Put(context.Context, string, io.ReadSeeker) error { return nil }
+func (discard) Delete(context.Context, string) error             { return nil }
+func (discard) Open(_ context.Context, key string) (Object, error) {
+	return nil, notExist(key)
+}
+func (discard) List(context.Context, string) iter.Seq2[Info, error] {
+	return func(func(Info, error) bool) {}
 }
