@@ -95,6 +95,26 @@ func TestPagesInBrowser(t *testing.T) {
 	}
 }
 
+// TestLinkHeader reads what RFC 9725 §4.6 shows, and what else a header may hold.
+func TestLinkHeader(t *testing.T) {
+	server := httptest.NewServer(mounted(t, answers{"/v1/lives": map[string]any{"lives": []any{}}, "/v1/replays": map[string]any{"replays": []any{}}}))
+	defer server.Close()
+	tab := webtest.Open(t, "").Tab(t, 360, 760)
+	tab.Go(server.URL + "/")
+	for header, want := range map[string]string{
+		``: `[]`,
+		`<stun:stun.example.net>; rel="ice-server"`:          `[{"urls":"stun:stun.example.net"}]`,
+		`</style.css>; rel=preload, <stun:a>;rel=ice-server`: `[{"urls":"stun:a"}]`,
+		`<turn:a?transport=udp>; rel="ice-server"; username="u"; credential="p,;\"\\>"; credential-type="password", <stun:b>; rel="ice-server"`: `[{"urls":"turn:a?transport=udp","username":"u","credential":"p,;\"\\>"},{"urls":"stun:b"}]`,
+	} {
+		quoted, _ := json.Marshal(header)
+		got := webtest.Eval[string](tab, `import('/assets/whip.js').then((m) => JSON.stringify(m.iceServersOf(`+string(quoted)+`)))`)
+		if got != want {
+			t.Errorf("%s: got %s, want %s", header, got, want)
+		}
+	}
+}
+
 // unnamed lists the controls that are seen and have no accessible name.
 const unnamed = `[...document.querySelectorAll('button, a, input, select, progress')].filter((e) => e.checkVisibility() &&
 	!(e.ariaLabel || e.labels?.length || e.textContent.trim() && e.matches('button, a'))).map((e) => e.outerHTML)`

@@ -231,6 +231,8 @@ function leave(it, message) {
   enter('ended');
   $('ended-title').textContent = message;
   show($('ended-detail'), `Durée : ${clock((Date.now() - it.since) / 1000)}`);
+  $('ended-link').classList.toggle('quiet', message === lost);
+  $('again').classList.toggle('quiet', message !== lost);
   $('ended-link').href = `/listen/${encodeURIComponent(it.publication.id)}`;
   $('ended-title').focus();
 }

@@ -183,7 +183,7 @@ function withFragment(answer, frag) {
 }
 
 // iceServersOf reads Link headers with rel="ice-server" (RFC 9725 §4.6).
-function iceServersOf(header) {
+export function iceServersOf(header) {
   const servers = [];
   for (const [, url, rest] of (header ?? '').matchAll(/<([^>]*)>((?:\s*;\s*[\w-]+\s*=\s*(?:"(?:[^"\\]|\\.)*"|[^\s;,"]+))*)/g)) {
     const parameters = {};

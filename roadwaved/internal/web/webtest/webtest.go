@@ -154,11 +154,11 @@ func Eval[T any](p *Tab, expression string) T {
 	return v
 }
 
-// Wait waits until a JavaScript condition is true.
+// Wait waits until a JavaScript condition is true; it may hold await.
 func (p *Tab) Wait(patience time.Duration, condition string) {
 	p.T.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
-		if Eval[bool](p, "Boolean("+condition+")") {
+		if Eval[bool](p, "(async () => Boolean("+condition+"))()") {
 			return
 		}
 		if time.Now().After(deadline) {
