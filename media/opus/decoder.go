@@ -71,7 +71,7 @@ func (d *Decoder) Decode(dst []float32, p media.Packet) (int, error) {
 // takes it from the FEC copy in next, the packet right after the loss, and
 // conceals it where next holds none. Decode next afterwards as usual.
 func (d *Decoder) Recover(dst []float32, samples int, next media.Packet) (int, error) {
-	if !d.canRecover(samples, next) {
+	if !d.CanRecover(samples, next) {
 		return d.Conceal(dst, samples)
 	}
 	if err := d.room(dst, samples); err != nil {
@@ -80,8 +80,8 @@ func (d *Decoder) Recover(dst []float32, samples int, next media.Packet) (int, e
 	return d.play(dst, samples, next, (*codec.Decoder).DecodeFEC)
 }
 
-// canRecover says whether next holds the end of a loss that the codec can take.
-func (d *Decoder) canRecover(samples int, next media.Packet) bool {
+// CanRecover says whether Recover would do more than conceal.
+func (d *Decoder) CanRecover(samples int, next media.Packet) bool {
 	return d.primed && isSILK(d.last) && !next.Lost && len(next.Data) <= MaxPacketSize && HasFEC(next.Data) &&
 		samples%quantum == 0 && samples <= MaxSamples && samples >= next.TOC().FrameDuration()
 }

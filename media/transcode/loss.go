@@ -15,7 +15,7 @@ func (t *Transcoder) restore(next media.Packet) error {
 	if t.held == 0 {
 		return nil
 	}
-	if !opus.HasFEC(next.Data) {
+	if !t.decoder.CanRecover(t.held, next) {
 		return t.settle()
 	}
 	n, err := t.decoder.Recover(t.pcm, t.held, next)
