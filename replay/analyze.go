@@ -143,6 +143,11 @@ func (m *Maker) analyze(ctx context.Context, src source, r *reporter) (*Analysis
 	case math.IsInf(a.Loudness.Integrated, -1):
 		return nil, fmt.Errorf("%w: its highest peak is %.0f dBTP", ErrSilent, a.Loudness.TruePeak)
 	}
+	if src.mono {
+		// FFmpeg gives half the power to each side. That keeps the loudness of
+		// the one channel; its peak was higher.
+		a.Loudness.TruePeak += 10 * math.Log10(2)
+	}
 	m.findSilences(a)
 	r.at(Analyzing, 1, 1)
 	m.cfg.Logger.Info("recording analyzed", "duration", a.Duration, "lufs", round(a.Loudness.Integrated),

@@ -19,6 +19,7 @@ type source struct {
 	// that has any is decoded by libopus, which conceals them.
 	decoder string
 	blocks  int // expected, 0 if unknown
+	mono    bool
 	damaged bool
 }
 
@@ -53,7 +54,7 @@ func (m *Maker) survey(ctx context.Context, path string) (s source, err error) {
 		end = p.End()
 	}
 	d := r.Damage()
-	s = source{path: path, blocks: int(end / blockFrames), damaged: d.Bytes > 0 || d.Lost > 0 || d.Headers}
+	s = source{path: path, blocks: int(end / blockFrames), mono: r.Channels() == 1, damaged: d.Bytes > 0 || d.Lost > 0 || d.Headers}
 	if end == 0 {
 		return source{}, fmt.Errorf("%w: %s has a header and no sound", ErrEmpty, path)
 	}
