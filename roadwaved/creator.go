@@ -40,7 +40,10 @@ func (d *daemon) admit(r *http.Request) (whip.Admission, error) {
 	if err != nil {
 		return whip.Admission{}, refusal(err)
 	}
-	b := d.desk.Open(live)
+	b, err := d.desk.Open(live)
+	if err != nil {
+		return whip.Admission{}, errors.Join(err, d.station.Close(r.Context(), live.ID, station.End{Reason: station.EndFailed}))
+	}
 	return whip.Admission{ID: live.ID, Value: b, Release: func() { d.release(b) }}, nil
 }
 

@@ -36,6 +36,7 @@ type testDaemon struct {
 	t    testing.TB
 	cmd  *exec.Cmd
 	url  string
+	udp  string // where media go
 	data string
 	logs *lockedBuffer
 	done chan struct{}
@@ -78,9 +79,12 @@ func startDaemon(t testing.TB, data string, args ...string) *testDaemon {
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for lines := bufio.NewScanner(out); d.url == "" && lines.Scan(); {
-		if _, url, ok := strings.Cut(lines.Text(), "listen  "); ok {
-			d.url = strings.TrimSuffix(url, "/")
+	for lines := bufio.NewScanner(out); d.udp == "" && lines.Scan(); {
+		switch fields := strings.Fields(lines.Text()); fields[0] {
+		case "listen":
+			d.url = strings.TrimSuffix(fields[1], "/")
+		case "media":
+			d.udp = fields[1]
 		}
 	}
 	go func() {
@@ -94,7 +98,7 @@ func startDaemon(t testing.TB, data string, args ...string) *testDaemon {
 			t.Logf("roadwaved said:\n%s", d.logs)
 		}
 	})
-	if d.url == "" {
+	if d.udp == "" {
 		t.Fatalf("roadwaved did not start:\n%s", d.logs)
 	}
 	return d
@@ -229,6 +233,7 @@ type publication struct {
 	id    string
 	mu    sync.Mutex
 	sent  []media.Packet
+	began time.Time // when the first packet left, less its length
 	stats whip.PublishStats
 	err   error
 	stop  context.CancelFunc
@@ -236,7 +241,7 @@ type publication struct {
 }
 
 // publish goes live and returns once media flow.
-func (d *testDaemon) publish(packets []media.Packet, query string, adapt func(*whip.PublishConfig)) *publication {
+func (d *testDaemon) publish(src media.Source, query string, adapt func(*whip.PublishConfig)) *publication {
 	d.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &publication{stop: cancel, done: make(chan struct{})}
@@ -247,6 +252,9 @@ func (d *testDaemon) publish(packets []media.Packet, query string, adapt func(*w
 		Sent: func(packet media.Packet) {
 			p.mu.Lock()
 			defer p.mu.Unlock()
+			if len(p.sent) == 0 {
+				p.began = time.Now().Add(-media.Duration(packet.End()))
+			}
 			p.sent = append(p.sent, packet)
 		},
 	}
@@ -255,7 +263,7 @@ func (d *testDaemon) publish(packets []media.Packet, query string, adapt func(*w
 	}
 	go func() {
 		defer close(p.done)
-		p.stats, p.err = whip.Publish(ctx, d.url+"/whip?"+query, mediatest.Packets(packets...), cfg)
+		p.stats, p.err = whip.Publish(ctx, d.url+"/whip?"+query, src, cfg)
 	}()
 	d.t.Cleanup(func() {
 		cancel()
@@ -271,6 +279,13 @@ func (d *testDaemon) publish(packets []media.Packet, query string, adapt func(*w
 	return p
 }
 
+// age is how long the creator has been speaking.
+func (p *publication) age() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Since(p.began)
+}
+
 // wait waits for the end of the publication.
 func (p *publication) wait(t testing.TB) {
 	t.Helper()
@@ -282,14 +297,14 @@ func (p *publication) wait(t testing.TB) {
 
 // programme is a live with a voice and music, and a silence of 5 s from 8 s on
 // where it is long enough.
-func programme(length time.Duration) []media.Packet {
+func programme(length time.Duration) media.Source {
 	voice := mediatest.Speech(mediatest.Voice{}, -24, length)
 	music := mediatest.Chord(-30, length, 220, 277, 330)
 	pcm := mediatest.Mix(voice, music)
 	if length > 14*time.Second {
 		clear(pcm[media.Samples(8*time.Second):media.Samples(13*time.Second)])
 	}
-	return mediatest.EncodeOpus(pcm, opus.EncoderConfig{Channels: 1, Bitrate: 48000})
+	return mediatest.Packets(mediatest.EncodeOpus(pcm, opus.EncoderConfig{Channels: 1, Bitrate: 48000})...)
 }
 
 // ffmpeg runs a tool and returns all that it printed; it fails the test when
@@ -304,4 +319,3 @@ func ffmpeg(t testing.TB, tool string, args ...string) string {
 	}
 	return string(out)
 }
-

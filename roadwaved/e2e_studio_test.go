@@ -87,6 +87,7 @@ func TestStudioToListener(t *testing.T) {
 	studio.Picture(*pictures, "e2e-studio-ended")
 	listener.Wait(10*time.Second, `document.getElementById('over-message').textContent === 'Le live est terminé'`)
 	listener.Wait(90*time.Second, `!document.getElementById('over-link').hidden`)
+	listener.Wait(60*time.Second, `document.getElementById('stage').hidden`) // heard to the end
 	listener.Picture(*pictures, "e2e-listen-ended")
 	hearReplay(t, listener, d, id, said)
 }
@@ -303,6 +304,9 @@ func TestStudioKeepsALiveAcrossNetworks(t *testing.T) {
 	codec := webtest.Eval[string](tab, report+`.then((r) => r.find((x) => x.type === 'codec').sdpFmtpLine)`)
 	if !strings.Contains(codec, "stereo=1") || !strings.Contains(codec, "maxaveragebitrate=48000") {
 		t.Errorf("the encoder was told %q", codec)
+	}
+	if target := webtest.Eval[int](tab, report+`.then((r) => r.find((x) => x.type === 'outbound-rtp').targetBitrate)`); target != 48000 {
+		t.Errorf("the encoder aims at %d bit/s, want 48000", target)
 	}
 	const ufrag = report + `.then((r) => r.find((x) => x.type === 'transport').iceLocalUsernameFragment)`
 	const sent = report + `.then((r) => r.find((x) => x.type === 'outbound-rtp').packetsSent)`

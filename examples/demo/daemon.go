@@ -54,7 +54,9 @@ func startDaemon(ctx context.Context, folder string) (*daemon, error) {
 		}
 	}
 	if d.url == "" {
-		return nil, fmt.Errorf("roadwaved did not start: see %s (%w)", logs.Name(), cmd.Wait())
+		err := cmd.Wait()
+		why, _ := os.ReadFile(logs.Name())
+		return nil, fmt.Errorf("roadwaved did not start (%w): %s", err, why)
 	}
 	go io.Copy(io.Discard, out)
 	return d, nil

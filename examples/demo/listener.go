@@ -15,15 +15,21 @@ import (
 
 // heard is what a listener got of a live.
 type heard struct {
-	toFirstSound time.Duration // from asking for the playlist
+	firstListed  time.Duration // until there was a segment to load
+	toFirstSound time.Duration // until the player played
 	segments     int
 	gaps         int // places where the sound does not go on where it stopped
 	duration     time.Duration
 	bytes        int
 }
 
-// listen plays index.m3u8 as a player would, from its beginning to the end of
-// the live, and keeps what it hears in a file.
+// startSegments is how many segments the player wants before it begins. Three
+// are the rule (RFC 8216 §6.3.3), but this one gives up when the next is not
+// there at once, so it gets two in hand.
+const startSegments = 5
+
+// listen plays index.m3u8 as a player would, to the end of the live, and keeps
+// what it hears in a file.
 func listen(ctx context.Context, url, file string) (h heard, err error) {
 	out, err := os.Create(file)
 	if err != nil {
@@ -32,12 +38,23 @@ func listen(ctx context.Context, url, file string) (h heard, err error) {
 	defer func() { err = errors.Join(err, out.Close()) }()
 
 	begin := time.Now()
+	for n := 0; n < startSegments; {
+		if n, err = segments(ctx, url); err != nil {
+			return h, err
+		}
+		if n > 0 && h.firstListed == 0 {
+			h.firstListed = time.Since(begin)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
 	var writeErr error
 	var client *gohlslib.Client
 	client = &gohlslib.Client{
-		URI:           url,
-		StartDistance: 100, // from the oldest segment, so that all is heard
-		MaxDistance:   100,
+		URI:                       url,
+		StartDistance:             startSegments,
+		MaxDistance:               100,
+		OnDownloadPrimaryPlaylist: func(string) {}, // it would log
+		OnDownloadStreamPlaylist:  func(string) {},
 		OnDownloadSegment: func(url string) {
 			if strings.HasSuffix(url, ".ts") {
 				h.segments++
@@ -84,6 +101,27 @@ func listen(ctx context.Context, url, file string) (h heard, err error) {
 	}
 	client.Close()
 	return h, errors.Join(err, writeErr)
+}
+
+// segments counts what the first media playlist of a multivariant one lists.
+func segments(ctx context.Context, url string) (n int, err error) {
+	index, err := lines(ctx, url)
+	if err != nil {
+		return 0, err
+	}
+	for _, line := range index {
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		media, err := lines(ctx, url[:strings.LastIndex(url, "/")+1]+line)
+		for _, line := range media {
+			if strings.HasPrefix(line, "#EXTINF:") {
+				n++
+			}
+		}
+		return n, err
+	}
+	return 0, fmt.Errorf("%s lists no rendition", url)
 }
 
 // writeADTS frames AAC so that any player opens the file.

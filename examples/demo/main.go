@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/roadwave/roadwave/media/whip"
@@ -25,7 +26,7 @@ func main() {
 	folder := flag.String("folder", "roadwave-demo", "`folder` for what the demo leaves behind")
 	keep := flag.Bool("keep", false, "leave the daemon running at the end, until Ctrl-C")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := demo(ctx, *sound, *folder, *keep); err != nil {
 		log.Fatal("demo: ", err)
@@ -92,7 +93,7 @@ func (l liveReport) complaint(s sourceReport) error {
 	switch {
 	case l.heard.gaps > 0:
 		return fmt.Errorf("the listener heard %d gaps", l.heard.gaps)
-	case l.heard.duration < s.duration-3*time.Second:
+	case l.heard.duration < s.duration-4*time.Second:
 		return fmt.Errorf("the listener heard %v of %v", l.heard.duration, s.duration)
 	}
 	return nil

@@ -130,7 +130,8 @@ func printReport(r report) {
 	row("sent", "%d Opus packets, %v, %.1f kbit/s, connected in %v", sent.Packets, sent.Duration.Round(time.Millisecond),
 		float64(sent.Bytes)*8/1000/sent.Duration.Seconds(), sent.Connect.Round(time.Millisecond))
 	row("recorded", "%v", recorded.Round(time.Millisecond))
-	row("first sound", "%v after asking for index.m3u8, right at the start of the live", heard.toFirstSound.Round(10*time.Millisecond))
+	row("first segment", "%v after the creator connected", heard.firstListed.Round(10*time.Millisecond))
+	row("first sound", "%v after, in a player that waits for %d segments", heard.toFirstSound.Round(10*time.Millisecond), startSegments)
 	row("heard", "%v in %d segments, %d gaps", heard.duration.Round(10*time.Millisecond), heard.segments, heard.gaps)
 	fmt.Fprintln(w, "The replay")
 	row("title", "%s (%s)", r.replay.Title, r.replay.GeoType)

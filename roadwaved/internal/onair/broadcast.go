@@ -28,9 +28,10 @@ type Broadcast struct {
 
 	desk *Desk
 	log  *slog.Logger
+	hls  *hls.Live // from the start: players that come early wait there
 
 	mu     sync.Mutex
-	hls    *hls.Live // nil before the first packet
+	heard  bool
 	stats  station.LiveStats
 	reason station.EndReason
 }
@@ -61,17 +62,12 @@ func (b *Broadcast) Run(src media.Source) error {
 	if err != nil {
 		return errors.Join(err, src.Close())
 	}
-	live, err := hls.NewLive(b.desk.packaging(b.log))
-	if err != nil {
-		return errors.Join(err, rec.Close(), src.Close())
-	}
 	b.mu.Lock()
-	b.hls = live
+	b.heard = true
 	b.mu.Unlock()
-
 	fan := media.NewFan(media.FanConfig{OnFailure: b.failed, Logger: b.log},
 		media.Branch{Name: branchRecording, Sink: rec},
-		media.Branch{Name: branchHLS, Sink: live},
+		media.Branch{Name: branchHLS, Sink: b.hls},
 	)
 	err = media.Copy(fan, src)
 	final := rec.Stats()
@@ -112,10 +108,11 @@ func (b *Broadcast) Stats() station.LiveStats {
 	return b.stats
 }
 
-func (b *Broadcast) media() *hls.Live {
+// wasHeard tells whether there is anything to play.
+func (b *Broadcast) wasHeard() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.hls
+	return b.heard
 }
 
 // A Warning is told to the creator of a live while it runs.

@@ -68,24 +68,35 @@ func NewDesk(cfg Config) (*Desk, error) {
 	return &Desk{cfg: cfg, lives: make(map[string]*Broadcast), timers: make(map[string]*time.Timer)}, nil
 }
 
-// Open makes room for a live that was admitted. Its media appear once
-// [Broadcast.Run] runs.
-func (d *Desk) Open(live station.Live) *Broadcast {
-	b := &Broadcast{Live: live, desk: d, log: d.cfg.Logger.With("live_id", live.ID)}
+// Open makes room for a live that was admitted. Players that ask for it before
+// it is heard are made to wait.
+func (d *Desk) Open(live station.Live) (*Broadcast, error) {
+	log := d.cfg.Logger.With("live_id", live.ID)
+	packaged, err := hls.NewLive(hls.Config{
+		NewTranscoder: d.cfg.NewTranscoder,
+		Rungs:         d.cfg.Rungs,
+		Ladder:        d.cfg.Ladder,
+		OnError:       func(err error) { log.Error("packaging", "err", err) },
+		Logger:        log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("onair: %w", err)
+	}
+	b := &Broadcast{Live: live, desk: d, log: log, hls: packaged}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.lives[live.ID] = b
-	return b
+	return b, nil
 }
 
 // Release lets go of a live that is over, after Linger.
 func (d *Desk) Release(b *Broadcast) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if b.media() == nil {
-		delete(d.lives, b.Live.ID)
+	if !b.wasHeard() {
+		d.remove(b)
 		return
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.timers[b.Live.ID] = time.AfterFunc(d.cfg.Linger, func() { d.remove(b) })
 }
 
@@ -94,7 +105,7 @@ func (d *Desk) remove(b *Broadcast) {
 	delete(d.lives, b.Live.ID)
 	delete(d.timers, b.Live.ID)
 	d.mu.Unlock()
-	if err := b.media().Remove(context.Background()); err != nil {
+	if err := b.hls.Remove(context.Background()); err != nil {
 		b.log.Warn("media of an ended live not removed", "err", err)
 	}
 }
@@ -127,7 +138,7 @@ func (d *Desk) Get(liveID string) (*Broadcast, bool) {
 func (d *Desk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id, _, ok := strings.Cut(strings.TrimPrefix(r.URL.Path, "/live/"), "/")
 	if !ok {
-		d.missing(w, r, http.StatusNotFound)
+		missing(w, http.StatusNotFound)
 		return
 	}
 	b, ok := d.Get(id)
@@ -135,42 +146,25 @@ func (d *Desk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.absent(w, r, id)
 		return
 	}
-	live := b.media()
-	if live == nil { // admitted, and not heard yet
-		w.Header().Set("Retry-After", "1")
-		d.missing(w, r, http.StatusNotFound)
-		return
-	}
-	live.ServeHTTP(w, r)
+	b.hls.ServeHTTP(w, r)
 }
 
 func (d *Desk) absent(w http.ResponseWriter, r *http.Request, id string) {
 	switch l, err := d.cfg.Lives.Live(r.Context(), id); {
 	case err == nil && l.State != station.OnAir:
-		d.missing(w, r, http.StatusGone)
+		missing(w, http.StatusGone)
 	case err == nil || errors.Is(err, station.ErrNotFound):
-		d.missing(w, r, http.StatusNotFound)
+		missing(w, http.StatusNotFound)
 	default:
 		d.cfg.Logger.Error("catalog does not answer", "live_id", id, "err", err)
-		d.missing(w, r, http.StatusServiceUnavailable)
+		missing(w, http.StatusServiceUnavailable)
 	}
 }
 
 // missing answers for media that are not here. The answer may be cached, but
 // not for long: a live that does not exist yet may begin.
-func (d *Desk) missing(w http.ResponseWriter, _ *http.Request, status int) {
+func missing(w http.ResponseWriter, status int) {
 	w.Header().Set("Cache-Control", "max-age=1")
 	w.Header().Set("Access-Control-Allow-Origin", "*")
 	http.Error(w, http.StatusText(status), status)
-}
-
-// packaging is how every live of this desk is packaged.
-func (d *Desk) packaging(log *slog.Logger) hls.Config {
-	return hls.Config{
-		NewTranscoder: d.cfg.NewTranscoder,
-		Rungs:         d.cfg.Rungs,
-		Ladder:        d.cfg.Ladder,
-		OnError:       func(err error) { log.Error("packaging", "err", err) },
-		Logger:        log,
-	}
 }

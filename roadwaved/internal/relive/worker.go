@@ -181,6 +181,9 @@ func (j *job) make(ctx context.Context, live station.Live) (replay.Result, error
 	case err != nil:
 		return replay.Result{}, err
 	}
+	if report.Duration == 0 {
+		return replay.Result{}, fmt.Errorf("%w: the live ended before its first packet", errNothing)
+	}
 	j.log.Debug("recording checked", "duration", report.Duration, "intact", report.Intact, "lost", report.LostTime)
 	maker, err := j.worker.cfg.NewMaker(ctx, j.report)
 	if err != nil {
