@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -38,7 +39,7 @@ type Config struct {
 
 	WHIP  http.Handler // at /whip and /whip/{live_id}
 	Media http.Handler // at /live/ and /replay/
-	Pages http.Handler // the web pages; gets what nothing else answers to with GET
+	Pages http.Handler // the web pages, and what a browser is told where there is nothing
 
 	// Creator tells who sends a request, as the WHIP handler does. It guards
 	// the creator's event stream. nil lets everybody read it.
@@ -142,6 +143,10 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request) {
 	if allow := verdict.header.Get("Allow"); allow != "" {
 		w.Header().Set("Allow", allow)
 		WriteProblem(w, problem(http.StatusMethodNotAllowed, "method-not-allowed", "Cette action n'est pas possible ici."))
+		return
+	}
+	if a.config.Pages != nil && strings.Contains(r.Header.Get("Accept"), "text/html") {
+		a.config.Pages.ServeHTTP(w, r) // a person followed a wrong link
 		return
 	}
 	WriteProblem(w, problem(http.StatusNotFound, "not-found", "Cette page n'existe pas."))

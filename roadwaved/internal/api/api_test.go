@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -110,6 +111,44 @@ func TestOrigin(t *testing.T) {
 	}
 }
 
+func TestOriginWithoutHost(t *testing.T) {
+	r := httptest.NewRequest("GET", "/v1/lives/"+onAirID, nil)
+	r.Host = ""
+	w := httptest.NewRecorder()
+	newAPI(t, nil).ServeHTTP(w, r)
+	if want := `"hls_url":"/live/` + onAirID + `/index.m3u8"`; !strings.Contains(w.Body.String(), want) {
+		t.Errorf("%s lacks %s", w.Body, want)
+	}
+}
+
+// FuzzForwarded sends what a proxy would never send: what comes out is still a
+// URL of the live, and the host is the one that was said or our own.
+func FuzzForwarded(f *testing.F) {
+	f.Add("https", "radio.example")
+	f.Add("gopher", "a.example, b.example")
+	f.Add("http", "[::1]:8080")
+	f.Add("https", "me@evil\\x?#/%zz")
+	c := newCatalog()
+	a, err := api.New(api.Config{Lives: c, Replays: c, TrustProxy: true})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, proto, host string) {
+		w := do(a, "GET", "/v1/lives/"+onAirID, "X-Forwarded-Proto", proto, "X-Forwarded-Host", host)
+		var l api.Live
+		if err := json.Unmarshal(w.Body.Bytes(), &l); err != nil {
+			t.Fatal(err)
+		}
+		u, err := url.Parse(l.HLSURL)
+		if err != nil || u.Path != "/live/"+onAirID+"/index.m3u8" || (u.Scheme != "http" && u.Scheme != "https") || u.User != nil || u.RawQuery != "" {
+			t.Fatalf("%q, %q: %q: %v", proto, host, l.HLSURL, err)
+		}
+		if u.Host != host && u.Host != "example.com" {
+			t.Fatalf("%q, %q: host %q", proto, host, u.Host)
+		}
+	})
+}
+
 func TestBadConfig(t *testing.T) {
 	c := newCatalog()
 	if _, err := api.New(api.Config{Lives: c}); err == nil {
@@ -183,6 +222,9 @@ func TestMounts(t *testing.T) {
 		if w.Body.String() != want || w.Header().Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%s: %s %v", path, w.Body, w.Header())
 		}
+	}
+	if w := do(a, "GET", "/nowhere", "Accept", "text/html,*/*;q=0.8"); w.Body.String() != "pages" {
+		t.Errorf("a browser that is lost gets %s", w.Body)
 	}
 	bare := newAPI(t, func(c *api.Config) { c.WHIP, c.Media, c.Pages = nil, nil, nil })
 	for _, path := range []string{"/whip", "/live/x/index.m3u8", "/"} {

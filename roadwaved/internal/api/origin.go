@@ -36,6 +36,9 @@ func (a *API) origin(r *http.Request) origin {
 	if a.public != nil {
 		return origin{URL: *a.public, fixed: true}
 	}
+	if !isHost(r.Host) { // HTTP/1.0, or nonsense: paths have to do
+		return origin{URL: url.URL{Path: "/"}}
+	}
 	o := origin{URL: url.URL{Scheme: "http", Host: r.Host}}
 	if r.TLS != nil {
 		o.Scheme = "https"
@@ -46,10 +49,16 @@ func (a *API) origin(r *http.Request) origin {
 	if proto := r.Header.Get("X-Forwarded-Proto"); proto == "http" || proto == "https" {
 		o.Scheme = proto
 	}
-	if host := r.Header.Get("X-Forwarded-Host"); host != "" && !strings.ContainsAny(host, ", /\\@?#") {
+	if host := r.Header.Get("X-Forwarded-Host"); isHost(host) {
 		o.Host = host
 	}
 	return o
+}
+
+// isHost tells whether s, as a client sent it, can stand in a URL as its host.
+func isHost(s string) bool {
+	u, err := url.Parse("http://" + s)
+	return err == nil && s != "" && u.Host == s
 }
 
 // to is the URL of a path under the origin.

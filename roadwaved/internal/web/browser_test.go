@@ -50,7 +50,7 @@ func replayJSON(id, title string) map[string]any {
 	}
 }
 
-// TestPagesInBrowser opens each page at the size of a phone and of a desk:
+// TestPagesInBrowser opens each page on a phone at night and on a desk by day:
 // nothing may fail in the console, nothing may be wider than the screen.
 func TestPagesInBrowser(t *testing.T) {
 	ended := liveJSON("ended", "La nationale 7, la nuit", time.Hour)
@@ -73,6 +73,9 @@ func TestPagesInBrowser(t *testing.T) {
 	for size, width := range map[string]int64{"phone": 360, "desk": 1280} {
 		tab := browser.Tab(t, width, 760)
 		tab.Expect("404") // the fake station has no sound
+		if size == "phone" {
+			tab.Dark()
+		}
 		for _, page := range []struct{ name, path, ready string }{
 			{"home", "/", `document.querySelectorAll('#lives > li').length == 3 && document.querySelectorAll('#replays > li').length == 2`},
 			{"studio", "/studio", `document.getElementById('go').textContent.startsWith('Passer')`},

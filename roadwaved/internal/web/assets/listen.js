@@ -141,8 +141,8 @@ function openReplay(replay) {
   badge('REPLAY', 'replay');
   $('stage').hidden = $('controls').hidden = false;
   $('mp3').href = replay.mp3_url;
-  $('seek').max = Math.floor(replay.duration_seconds);
-  $('duration').textContent = clock(replay.duration_seconds);
+  $('seek').max = Math.round(replay.duration_seconds);
+  $('duration').textContent = clock(Math.round(replay.duration_seconds));
   audio.addEventListener('timeupdate', showPosition);
   audio.addEventListener('seeking', showPosition);
   $('seek').addEventListener('input', () => { audio.currentTime = Number($('seek').value); });

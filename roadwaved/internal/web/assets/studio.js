@@ -317,7 +317,7 @@ $('share').addEventListener('click', async () => {
 });
 
 addEventListener('beforeunload', (event) => { if (live) event.preventDefault(); });
-addEventListener('pagehide', () => live?.publication.end());
+addEventListener('pagehide', () => live && leave(live, 'Le live est terminé'));
 navigator.mediaDevices?.addEventListener?.('devicechange', () => microphone && listMicrophones($('device')));
 
 recall();

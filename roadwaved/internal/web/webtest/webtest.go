@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -79,6 +81,17 @@ func (b *Browser) Tab(t testing.TB, width, height int64) *Tab {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// Dark makes the page believe that the person likes it dark.
+func (p *Tab) Dark() {
+	p.T.Helper()
+	p.do("making it dark", chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}},
+		})
+		return err
+	}))
 }
 
 // Expect lets errors pass whose text holds one of these.
