@@ -70,8 +70,9 @@ func (d *daemon) stop() {
 
 // liveState and replayState are what the demo reads of the API's answers.
 type liveState struct {
-	State           string  `json:"state"`
-	DurationSeconds float64 `json:"duration_seconds"`
+	State           string    `json:"state"`
+	EndedAt         time.Time `json:"ended_at"`
+	DurationSeconds float64   `json:"duration_seconds"`
 	Replay          struct {
 		State    string  `json:"state"`
 		Step     string  `json:"step"`
@@ -81,13 +82,14 @@ type liveState struct {
 }
 
 type replayState struct {
-	Title           string  `json:"title"`
-	GeoType         string  `json:"geo_type"`
-	DurationSeconds float64 `json:"duration_seconds"`
-	Loudness        float64 `json:"loudness_lufs"`
-	SilenceRemoved  float64 `json:"silence_removed_seconds"`
-	HLSURL          string  `json:"hls_url"`
-	MP3URL          string  `json:"mp3_url"`
+	Title           string    `json:"title"`
+	PublishedAt     time.Time `json:"published_at"`
+	GeoType         string    `json:"geo_type"`
+	DurationSeconds float64   `json:"duration_seconds"`
+	Loudness        float64   `json:"loudness_lufs"`
+	SilenceRemoved  float64   `json:"silence_removed_seconds"`
+	HLSURL          string    `json:"hls_url"`
+	MP3URL          string    `json:"mp3_url"`
 }
 
 func (d *daemon) live(ctx context.Context, id string) (l liveState, err error) {

@@ -49,17 +49,14 @@ func demo(ctx context.Context, sound, folder string, keep bool) error {
 	defer d.stop()
 
 	fmt.Printf("Going live with %s (%v) ...\n", sound, source.duration.Round(time.Second))
-	begin := time.Now()
 	live, err := broadcast(ctx, d, sound, filepath.Join(folder, "heard.aac"))
 	if err != nil {
 		return err
 	}
-	ended := time.Now()
 	replay, err := d.waitForReplay(ctx, live.id)
 	if err != nil {
 		return err
 	}
-	replayTook := time.Since(ended)
 	mp3 := filepath.Join(folder, "replay.mp3")
 	if err := d.download(ctx, replay.MP3URL, mp3); err != nil {
 		return err
@@ -72,7 +69,7 @@ func demo(ctx context.Context, sound, folder string, keep bool) error {
 	if err != nil {
 		return err
 	}
-	printReport(report{source, live, state, replay, final, begin, replayTook, mp3})
+	printReport(report{source, live, state, replay, final, mp3})
 	if keep {
 		fmt.Printf("\nThe daemon is still on at %s; Ctrl-C stops it.\n", d.url)
 		<-ctx.Done()

@@ -109,14 +109,12 @@ func lines(ctx context.Context, url string) (l []string, err error) {
 
 // A report is all that the demo has to tell.
 type report struct {
-	source     sourceReport
-	live       liveReport
-	state      liveState
-	replay     replayState
-	final      replayReport
-	begin      time.Time
-	replayTook time.Duration
-	mp3        string
+	source sourceReport
+	live   liveReport
+	state  liveState
+	replay replayState
+	final  replayReport
+	mp3    string
 }
 
 func printReport(r report) {
@@ -139,7 +137,7 @@ func printReport(r report) {
 	row("silence removed", "%.1f s: %.1f s are left of %.1f s", r.replay.SilenceRemoved, r.replay.DurationSeconds, recorded.Seconds())
 	row("files", "MP3 %.0f kbit/s, %d HLS segments of up to %s s",
 		float64(r.final.mp3Bytes)*8/1000/r.replay.DurationSeconds, r.final.segments, r.final.longest)
-	row("ready", "%v after the end of the live", r.replayTook.Round(100*time.Millisecond))
+	row("ready", "%v after the end of the live", r.replay.PublishedAt.Sub(r.state.EndedAt).Round(100*time.Millisecond))
 	fmt.Fprintln(w, "Listen")
 	row("to the replay", "%s", r.mp3)
 	row("to what the listener heard", "%s/heard.aac", r.mp3[:max(0, strings.LastIndex(r.mp3, "/"))])
