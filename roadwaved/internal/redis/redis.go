@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"sync"
 	"time"
 
@@ -81,12 +82,15 @@ func newRedis(cfg Config, opt *goredis.Options, server *embedded) *Redis {
 // Dial connects to the server a URL names: redis://[user:password@]host:port/db,
 // rediss:// for TLS, or unix:///path. It does not wait for the server: ask
 // [Redis.Ping] whether it answers.
-func Dial(url string, cfg Config) (*Redis, error) {
+func Dial(rawURL string, cfg Config) (*Redis, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
-	opt, err := goredis.ParseURL(url)
+	opt, err := goredis.ParseURL(rawURL)
 	if err != nil {
+		if broken := (*url.Error)(nil); errors.As(err, &broken) {
+			err = broken.Err // the rest of it is the URL, with the password in it
+		}
 		return nil, fmt.Errorf("redis: the URL is not understood (want redis://host:port): %w", err)
 	}
 	return newRedis(cfg, opt, nil), nil

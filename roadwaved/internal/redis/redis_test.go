@@ -1,7 +1,9 @@
 package redis
 
 import (
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -61,5 +63,52 @@ func TestBoard(t *testing.T) {
 func TestQueue(t *testing.T) {
 	onEach(t, func(t *testing.T, open func(t *testing.T) *Redis) {
 		stationtest.TestQueue(t, func(t *testing.T) station.Queue { return open(t).Queue() })
+	})
+}
+
+func TestDialRefuses(t *testing.T) {
+	for _, bad := range []string{"", "localhost:6379", "http://localhost", "redis://:secret@host:port/0", "redis://host/x", "redis://u:secret@h:1/%zz"} {
+		_, err := Dial(bad, Config{})
+		if err == nil {
+			t.Errorf("%q: accepted", bad)
+		} else if strings.Contains(err.Error(), "secret") {
+			t.Errorf("the error tells the password: %v", err)
+		}
+	}
+	for name, cfg := range map[string]Config{
+		"poll":    {Poll: -1},
+		"retry":   {RetryMin: time.Microsecond},
+		"timeout": {HandlerTimeout: -time.Hour},
+	} {
+		if _, err := Dial("redis://localhost", cfg); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+		if _, err := Embedded(cfg); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+// The embedded server lets keys expire, by the real clock.
+func TestEmbeddedExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, err := Embedded(Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.client.Set(t.Context(), "key", "value", time.Minute).Err(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(59 * time.Second)
+		if n := r.client.Exists(t.Context(), "key").Val(); n != 1 {
+			t.Error("the key expired early")
+		}
+		time.Sleep(2 * time.Second)
+		if n := r.client.Exists(t.Context(), "key").Val(); n != 0 {
+			t.Error("the key outlived its time")
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
 	})
 }

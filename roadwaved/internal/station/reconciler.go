@@ -49,18 +49,12 @@ func NewReconciler(cfg ReconcilerConfig) (*Reconciler, error) {
 // Run does a round at once and then one every interval, until ctx ends; then it
 // returns nil. A round that fails is logged and left to the next.
 func (r *Reconciler) Run(ctx context.Context) error {
-	tick := time.NewTicker(r.cfg.Interval)
-	defer tick.Stop()
-	for {
+	every(ctx, r.cfg.Interval, func(ctx context.Context) {
 		if _, err := r.Round(ctx); err != nil && ctx.Err() == nil {
 			r.cfg.Logger.Warn("unfinished replays not put back into the queue, trying again", "in", r.cfg.Interval, "err", err)
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	})
+	return nil
 }
 
 // Round enqueues what is unfinished and tells how many jobs that was. It stops

@@ -3,6 +3,7 @@ package station
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 )
 
@@ -10,14 +11,23 @@ import (
 // catalog did not take at once, until ctx ends; then it returns nil. Lives go on
 // without it for one lease.
 func (s *Station) Run(ctx context.Context) error {
-	tick := time.NewTicker(s.cfg.Lease / 3)
+	var wg sync.WaitGroup
+	// Side by side: a catalog that hangs must not cost a slot.
+	wg.Go(func() { every(ctx, s.cfg.Lease/3, s.renew) })
+	wg.Go(func() { every(ctx, s.cfg.Lease/3, s.retryEnds) })
+	wg.Wait()
+	return nil
+}
+
+// every calls f at once and then in the given interval, until ctx ends.
+func every(ctx context.Context, interval time.Duration, f func(ctx context.Context)) {
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
-		s.renew(ctx)
-		s.retryEnds(ctx)
+		f(ctx)
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-tick.C:
 		}
 	}

@@ -30,7 +30,6 @@ type Server struct {
 
 	mu  sync.Mutex
 	cmd *exec.Cmd
-	log *bytes.Buffer
 }
 
 // Start starts a server, or skips the test where redis-server is not installed.
@@ -93,7 +92,7 @@ func (s *Server) run() error {
 		return err
 	}
 	s.mu.Lock()
-	s.cmd, s.log = cmd, log
+	s.cmd = cmd
 	s.mu.Unlock()
 	if err := s.answers(); err != nil {
 		s.Kill() // the log is complete once the process has ended

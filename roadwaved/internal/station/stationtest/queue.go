@@ -245,18 +245,31 @@ func queueOnceRunning(t *testing.T, q station.Queue) {
 }
 
 func queueOnceRetrying(t *testing.T, q station.Queue) {
-	var failed atomic.Bool
+	var mended atomic.Bool
+	succeeded := make(chan struct{}, 100)
 	id := enqueue(t, q)
-	c := hire(t, q, 1, func(ctx context.Context, got string) error {
-		if got == id && failed.CompareAndSwap(false, true) {
-			return errors.New("not yet")
+	c := hire(t, q, 1, func(_ context.Context, got string) error {
+		switch {
+		case got != id:
+			return nil
+		case !mended.Load():
+			return errors.New("the disk is full")
 		}
+		succeeded <- struct{}{}
 		return nil
 	})
 	c.waitFor(id, 1)
-	c.waitFor(enqueue(t, q), 1) // by now the failure is known to the queue
-	ok(t, q.Enqueue(t.Context(), id))
-	c.exactly(q, id, 2)
+	for range 5 { // while it fails, waits, and fails again
+		ok(t, q.Enqueue(t.Context(), id))
+		c.waitFor(enqueue(t, q), 1)
+	}
+	mended.Store(true)
+	select {
+	case <-succeeded:
+	case <-time.After(patience):
+		t.Fatal("the job did not come again")
+	}
+	c.exactly(q, id, c.log()[id])
 }
 
 func queueOnceRush(t *testing.T, q station.Queue) {
