@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"time"
 
 	"github.com/roadwave/roadwave/hls"
@@ -23,7 +24,7 @@ import (
 var (
 	listenOn = flag.String("listen", "127.0.0.1:0", "`address` of the web server; port 0 picks a free one")
 	length   = flag.Duration("for", 20*time.Second, "how long the live lasts; 0 goes on until Ctrl-C")
-	out      = flag.String("out", "heard.opus", "`file` for what the listener hears; must not exist")
+	out      = flag.String("out", "", "`file` for what the listener hears; must not exist (default: in a new temporary folder)")
 )
 
 func main() {
@@ -46,6 +47,13 @@ func run(ctx context.Context, sound string) error {
 		return err
 	}
 	defer src.Close()
+	if *out == "" {
+		folder, err := os.MkdirTemp("", "roadwave-live-")
+		if err != nil {
+			return err
+		}
+		*out = filepath.Join(folder, "heard.opus")
+	}
 	player, err := newPlayer(*out)
 	if err != nil {
 		return err

@@ -19,6 +19,7 @@ import (
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/webrtc/v4"
+	"github.com/roadwave/roadwave/media/mediatest"
 	"github.com/roadwave/roadwave/media/whip"
 )
 
@@ -40,7 +41,7 @@ func publishMany(job string) {
 	var wg sync.WaitGroup
 	for range count {
 		wg.Go(func() {
-			if _, err := client.Publish(context.Background(), url, whip.Packets(packets), whip.PublishConfig{}); err != nil {
+			if _, err := client.Publish(context.Background(), url, mediatest.Packets(packets...), whip.PublishConfig{}); err != nil {
 				fmt.Fprintln(os.Stderr, err)
 			}
 		})

@@ -325,19 +325,3 @@ func (p *publisher) delete() error {
 	}
 	return nil
 }
-
-// Packets makes a source of packets that are there already.
-func Packets(packets []media.Packet) media.Source { return &packetList{rest: packets} }
-
-type packetList struct{ rest []media.Packet }
-
-func (l *packetList) ReadPacket() (media.Packet, error) {
-	if len(l.rest) == 0 {
-		return media.Packet{}, io.EOF
-	}
-	p := l.rest[0]
-	l.rest = l.rest[1:]
-	return p, nil
-}
-
-func (l *packetList) Close() error { return nil }

@@ -39,7 +39,7 @@ func publish(t testing.TB, url string, packets []media.Packet, client whip.Clien
 	p := &creator{cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
-		p.stats, p.err = c.Publish(ctx, url, whip.Packets(packets), cfg)
+		p.stats, p.err = c.Publish(ctx, url, mediatest.Packets(packets...), cfg)
 	}()
 	t.Cleanup(func() { cancel(); <-p.done })
 	return p
@@ -291,7 +291,7 @@ func TestRefusedPublisher(t *testing.T) {
 	st := newStation(t, func(cfg *whip.Config) { cfg.MaxSessions = 1 })
 	publish(t, st.url, numbered(5000), whip.ClientConfig{}, whip.PublishConfig{})
 	wait(t, "live", st.live)
-	_, err := whip.Publish(t.Context(), st.url, whip.Packets(nil), whip.PublishConfig{})
+	_, err := whip.Publish(t.Context(), st.url, mediatest.Packets(), whip.PublishConfig{})
 	var refusal *whip.Refusal
 	if !errors.As(err, &refusal) || refusal.Status != 503 || refusal.Code != "server-full" || refusal.RetryAfter != 10*time.Second || !strings.Contains(err.Error(), "503") {
 		t.Errorf("%#v", err)

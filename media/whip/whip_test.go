@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/roadwave/roadwave/media"
+	"github.com/roadwave/roadwave/media/mediatest"
 	"github.com/roadwave/roadwave/media/whip"
 	"go.uber.org/goleak"
 )
@@ -129,7 +130,7 @@ func TestPublish(t *testing.T) {
 	t.Parallel()
 	st := newStation(t, nil)
 	sent := numbered(25)
-	stats, err := whip.Publish(t.Context(), st.url, whip.Packets(sent), whip.PublishConfig{})
+	stats, err := whip.Publish(t.Context(), st.url, mediatest.Packets(sent...), whip.PublishConfig{})
 	if err != nil {
 		t.Fatal(err)
 	}
