@@ -104,6 +104,13 @@ func (f ffmpeg) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
+func notStarted(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return fmt.Errorf("%w: %w", ErrFFmpeg, err)
+}
+
 // A complaint keeps the end of what a program writes on its standard error.
 type complaint struct{ text []byte }
 
@@ -148,7 +155,7 @@ func (f ffmpeg) decode(ctx context.Context, src source, write func(block []float
 		return err
 	}
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("%w: %v", ErrFFmpeg, err)
+		return notStarted(ctx, err)
 	}
 	readErr := readBlocks(pipe, write)
 	if readErr != nil {
@@ -230,8 +237,8 @@ func (f ffmpeg) encode(ctx context.Context, file string, kilobits int, tags Tags
 		err = cmd.Start()
 	}
 	if err != nil {
-		cancel()
-		return nil, fmt.Errorf("%w: %v", ErrFFmpeg, err)
+		defer cancel()
+		return nil, notStarted(ctx, err)
 	}
 	e.pipe = pipe
 	return e, nil
