@@ -90,7 +90,8 @@ type Config struct {
 
 	// OnSegment is told of each finished segment, OnError of what went wrong
 	// beside the packet path ([StoreError], [LadderError], [SegmentError]).
-	// They must return soon. Default nil.
+	// They are called from several goroutines, must return soon and not call
+	// the Live. Default nil.
 	OnSegment func(SegmentEvent)
 	OnError   func(error)
 	// Logger is for engineers. Default: discard.

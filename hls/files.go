@@ -2,12 +2,16 @@ package hls
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"net/http"
 	"path"
 	"strings"
 	"time"
 )
+
+// maxZipped is the longest playlist that is compressed, some 30 hours.
+const maxZipped = 1 << 20
 
 // NewHandler serves the media in a [Store] (playlists, segments, MP3) under
 // their keys: mount it with [net/http.StripPrefix] so that the path that is
@@ -52,6 +56,12 @@ func serveObject(w http.ResponseWriter, r *http.Request, store Store, key string
 		return
 	}
 	defer object.Close()
+	if path.Ext(key) == ".m3u8" && object.Info().Size <= maxZipped {
+		if body, err := io.ReadAll(io.LimitReader(object, maxZipped)); err == nil {
+			newPlaylist(body, cacheOf(key)).serve(w, r)
+			return
+		}
+	}
 	h := w.Header()
 	h["Content-Type"] = []string{ContentType(key)}
 	h["Cache-Control"] = []string{cacheOf(key)}

@@ -71,7 +71,7 @@ func (l *Live) named(name string) *rendition {
 }
 
 func (l *Live) serveIndex(w http.ResponseWriter, r *http.Request, index *atomic.Pointer[resource], first *rendition) {
-	if l.available(r.Context(), first) {
+	if l.playlist(r.Context(), first) != nil {
 		index.Load().serve(w, r)
 		return
 	}
@@ -80,11 +80,11 @@ func (l *Live) serveIndex(w http.ResponseWriter, r *http.Request, index *atomic.
 
 func (l *Live) serveRendition(w http.ResponseWriter, r *http.Request, rendition *rendition, name string) {
 	if name == playlistName {
-		if l.available(r.Context(), rendition) {
-			rendition.snap.Load().playlist.serve(w, r)
-			return
+		if playlist := l.playlist(r.Context(), rendition); playlist != nil {
+			playlist.serve(w, r)
+		} else {
+			l.unavailable(w)
 		}
-		l.unavailable(w)
 		return
 	}
 	if l.ladder != nil && rendition != l.opus {
@@ -103,7 +103,8 @@ func (l *Live) serveRendition(w http.ResponseWriter, r *http.Request, rendition 
 		s.serve(w, r)
 		return
 	}
-	if l.config.Store != nil && number <= l.edge.Load() { // it may have left memory, not the Store
+	if age := l.edge.Load() - number; l.config.Store != nil && age >= 0 && age <= 2*int64(l.shape.window) {
+		// It may have left memory, not yet the Store.
 		serveObject(w, r, l.config.Store, l.key(rendition.track.Name, name))
 		return
 	}
@@ -124,22 +125,27 @@ func (r *rendition) number(name string) (int64, bool) {
 	return n, err == nil
 }
 
-// available reports whether the rendition has a playlist to show, waiting for
-// one that is about to come.
-func (l *Live) available(ctx context.Context, r *rendition) bool {
+// playlist is the rendition's, nil if there is none. It waits for one that is
+// about to come.
+func (l *Live) playlist(ctx context.Context, r *rendition) *resource {
 	if r != l.opus {
 		l.ladder.touch()
 	}
-	if l.fresh(r) {
-		return true
+	s := r.snap.Load()
+	if !l.fresh(r, s) {
+		l.await(ctx, r)
+		s = r.snap.Load()
 	}
-	l.await(ctx, r)
-	return r.snap.Load().playlist != nil && !l.removed.Load()
+	if l.removed.Load() {
+		return nil
+	}
+	return s.playlist
 }
 
-func (l *Live) fresh(r *rendition) bool {
-	s := r.snap.Load()
-	return s.playlist != nil && (r == l.opus || s.ended || s.last()+freshness >= l.edge.Load())
+// fresh reports whether s is good to show. A rung that stopped long ago is
+// not: a player would begin at its old edge and find nothing to go on with.
+func (l *Live) fresh(r *rendition, s *snapshot) bool {
+	return s.playlist != nil && (r == l.opus || s.ended || !l.ended.Load() && s.last()+freshness >= l.edge.Load())
 }
 
 func (l *Live) await(ctx context.Context, r *rendition) {
@@ -151,7 +157,7 @@ func (l *Live) await(ctx context.Context, r *rendition) {
 	defer timeout.Stop()
 	for {
 		change := l.changes.wait() // before looking: what comes after is not missed
-		if l.fresh(r) || l.removed.Load() || l.ended.Load() && !l.opus.begun() {
+		if l.fresh(r, r.snap.Load()) || l.removed.Load() || l.ended.Load() && !l.opus.begun() {
 			return
 		}
 		select {

@@ -195,6 +195,10 @@ func TestStoreHandler(t *testing.T) {
 			t.Errorf("HEAD %s: %d %v", path, head.Code, head.Header())
 		}
 	}
+	zipped := get(t, h, "/media/replay/1/index.m3u8", "Accept-Encoding", "gzip")
+	if zipped.Header().Get("Content-Encoding") != "gzip" || zipped.Header().Get("Content-Length") != fmt.Sprint(zipped.Body.Len()) {
+		t.Errorf("a stored playlist, gzip accepted: %v", zipped.Header())
+	}
 	for _, path := range []string{"replay/1/notes.txt", "replay/2/index.m3u8", "../secret.ts", "replay/../../x.mp3", "", "replay/1", "//replay/1/audio.mp3", "a\x00.ts"} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.URL.Path = path

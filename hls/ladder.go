@@ -184,6 +184,7 @@ func (d *ladder) transcode(ctx context.Context) (err error) {
 	}
 	r := d.begin()
 	cursor := r.from
+	begun := false
 	batch := make([]media.Packet, 0, 64)
 	for {
 		ended := d.live.ended.Load() // before reading: nothing comes after it
@@ -198,9 +199,10 @@ func (d *ladder) transcode(ctx context.Context) (err error) {
 			}
 			continue
 		}
-		if batch[0].PTS-cursor >= shortHole {
+		if begun && batch[0].PTS-cursor >= shortHole {
 			return errHole
 		}
+		begun = true
 		for _, p := range batch {
 			if err := t.Transcode(p, r.emit); err != nil {
 				return err
@@ -238,7 +240,7 @@ func (d *ladder) sleep(ctx context.Context) bool {
 // A ladderRun is one stretch of the rungs, made by one transcoder.
 type ladderRun struct {
 	live   *Live
-	from   int64   // PTS of the first packet to transcode
+	from   int64   // PTS at or after which the first packet to transcode begins
 	wanted []int64 // per rung: frames that begin before it are pre-roll
 	until  int64   // frames that begin there or later are past the end of the live
 	shown  bool

@@ -307,3 +307,25 @@ func TestLadderFirstSegmentInTime(t *testing.T) {
 		time.Sleep(10 * time.Second)
 	})
 }
+
+// TestLadderWithOddPackets starts the ladder among packets that do not meet the
+// grid of segments.
+func TestLadderWithOddPackets(t *testing.T) {
+	for _, duration := range []int{120, 480, 1920, 2880, 5760} {
+		fake := &fakeLadder{}
+		var failed atomic.Int64
+		l := newLive(t, Config{NewTranscoder: fake.new, Rungs: rungs(), OnError: func(error) { failed.Add(1) }})
+		for pts := int64(0); pts < 100*48000; pts += int64(duration) {
+			if err := l.WritePacket(media.Packet{PTS: pts, Duration: duration, Data: []byte{opusTOC, 1, 2}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		opus, m := mediaList(t, l, "/opus/media.m3u8"), mediaList(t, l, "/aac48/media.m3u8")
+		if behind := last(opus) - last(m); behind > 1 || len(m.Segments) < 15 || failed.Load() > 0 {
+			t.Errorf("packets of %d samples: the rung is %d segments behind, lists %d, %d failures", duration, behind, len(m.Segments), failed.Load())
+		}
+		if s := l.Stats(); !s.Ladder || s.Segments != 50 {
+			t.Errorf("Stats() = %+v", s)
+		}
+	}
+}

@@ -36,6 +36,7 @@ type Live struct {
 	origin           atomic.Int64             // PTS where the timeline began, or began anew after a hole
 	end              atomic.Int64             // PTS right after the last packet, once ended
 	ended, removed   atomic.Bool
+	late             atomic.Int64 // packets dropped
 	waiting          atomic.Int64 // requests that wait
 	changes          changes
 
@@ -43,7 +44,6 @@ type Live struct {
 	begun  bool
 	closed bool
 	next   int64 // PTS of the next packet
-	late   int64 // packets dropped
 
 	indexes  indexes
 	shipping shipping
@@ -132,7 +132,7 @@ func (l *Live) WritePacket(p media.Packet) error {
 		}
 	}
 	if p.PTS < l.next {
-		if l.late++; l.late == 1 {
+		if l.late.Add(1) == 1 {
 			l.report(fmt.Errorf("hls: a packet at %d came after %d: packets must be in order, it is dropped", p.PTS, l.next))
 		}
 		return nil
@@ -194,6 +194,29 @@ func (l *Live) report(err error) {
 	}
 }
 
+// Stats describes a live at one moment.
+type Stats struct {
+	Segments int64 // number of the newest Opus segment, plus one
+	Ladder   bool  // the ladder is running
+	Waiting  int   // requests that wait for a playlist
+	Unstored int   // segments that wait for the Store
+	Late     int64 // packets dropped because they came from the past
+}
+
+// Stats is for metrics; it may be called at any time.
+func (l *Live) Stats() Stats {
+	s := Stats{
+		Segments: l.edge.Load() + 1,
+		Ladder:   l.ladder != nil && l.ladder.running.Load(),
+		Waiting:  int(l.waiting.Load()),
+		Late:     l.late.Load(),
+	}
+	for _, ship := range l.ships {
+		s.Unstored += ship.backlog()
+	}
+	return s
+}
+
 // Wake starts the ladder, if there is one and it is not running, as a request
 // for it would: call it when a listener is about to come.
 func (l *Live) Wake() {
@@ -234,11 +257,15 @@ func (l *Live) Close() error {
 // deletes from the Store what the live put there.
 func (l *Live) Remove(ctx context.Context) error {
 	l.removed.Store(true)
-	err := l.Close()
 	l.changes.announce()
+	var err error
 	if l.ladder != nil {
-		err = errors.Join(err, l.ladder.stop(ctx))
+		err = l.ladder.stop(ctx)
 	}
+	for _, s := range l.ships {
+		s.cancel() // what it still carries would only be deleted
+	}
+	err = errors.Join(err, l.Close())
 	if l.config.Store == nil {
 		return err
 	}

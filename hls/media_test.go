@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,6 +29,7 @@ import (
 // aacLadder is what the daemon gives a live: two mono rungs.
 func aacLadder(config hls.Config) hls.Config {
 	rungs := aac.Ladder()
+	config.CloseTimeout = time.Minute // of a busy machine
 	for _, r := range rungs {
 		config.Rungs = append(config.Rungs, r.Track)
 	}
@@ -81,25 +83,12 @@ func TestFFmpegPlaysALive(t *testing.T) {
 	mediatest.Tool(t, "ffmpeg")
 	const length = 12 * time.Second
 	sent := speech(length)
-	live, err := hls.NewLive(aacLadder(hls.Config{}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(live)
-	defer server.Close()
-	defer live.Remove(t.Context())
-	for _, p := range mediatest.Lose(sent, func(i int) bool { return i%20 == 7 }) {
-		if err := live.WritePacket(p); err != nil {
-			t.Fatal(err)
-		}
-	}
+	live, url := serveLive(t, aacLadder(hls.Config{}))
 	live.Wake()
-	if err := live.Close(); err != nil {
-		t.Fatal(err)
-	}
+	play(t, live, mediatest.Lose(sent, func(i int) bool { return i%20 == 7 }))
 	heard := mediatest.DecodeOpus(sent, 1)
 	for _, path := range []string{"/opus.m3u8", "/index.m3u8", "/aac32/media.m3u8"} {
-		pcm := decode(t, server.URL+path)
+		pcm := decode(t, url+path)
 		if off := math.Abs(float64(len(pcm))/48000 - length.Seconds()); off > 0.05 {
 			t.Errorf("%s lasts %.3f s, the live %v", path, float64(len(pcm))/48000, length)
 		}
@@ -111,26 +100,61 @@ func TestFFmpegPlaysALive(t *testing.T) {
 	}
 }
 
-// TestRungsCost measures a minute of speech: what a listener pays for a rung.
-func TestRungsCost(t *testing.T) {
-	sizes := map[string]int{}
-	config := aacLadder(hls.Config{Ladder: hls.Always, OnSegment: func(e hls.SegmentEvent) {
-		sizes[e.Rendition] += e.Bytes
-	}})
-	live, err := hls.NewLive(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer live.Remove(t.Context())
-	const seconds = 20
-	for _, p := range speech(seconds * time.Second) {
-		if err := live.WritePacket(p); err != nil {
-			t.Fatal(err)
+// TestFFmpegHearsNoSeam stops and starts the ladder in the middle of a live.
+func TestFFmpegHearsNoSeam(t *testing.T) {
+	mediatest.Tool(t, "ffmpeg")
+	config := aacLadder(hls.Config{LadderIdle: 50 * time.Millisecond})
+	live, url := serveLive(t, config)
+	sent := speech(24 * time.Second)
+	write := func(from, to int) {
+		for _, p := range sent[from*50 : to*50] {
+			if err := live.WritePacket(p); err != nil {
+				t.Fatal(err)
+			}
 		}
+	}
+	write(0, 9)
+	for _, from := range []int{9, 14, 19} {
+		fetch(t, url+"/aac48/media.m3u8")
+		for range 1000 {
+			if !live.Stats().Ladder {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		write(from, from+5)
 	}
 	if err := live.Close(); err != nil {
 		t.Fatal(err)
 	}
+	var m playlist.Media
+	if err := m.Unmarshal(fetch(t, url+"/aac48/media.m3u8")); err != nil {
+		t.Fatal(err)
+	}
+	if m.MediaSequence != 0 || len(m.Segments) != 12 || !m.Endlist {
+		t.Fatalf("the rung lists %d segments from %d, ended %v", len(m.Segments), m.MediaSequence, m.Endlist)
+	}
+	pcm := decode(t, url+"/aac48/media.m3u8")
+	if seconds := float64(len(pcm)) / 48000; math.Abs(seconds-24) > 0.05 {
+		t.Errorf("three runs of the ladder last %.3f s together, the live 24", seconds)
+	}
+	if _, similarity := mediatest.Align(mediatest.DecodeOpus(sent, 1), pcm); similarity < 0.9 {
+		t.Errorf("similarity %.3f", similarity)
+	}
+}
+
+// TestRungsCost measures some speech: what a listener pays for a rung.
+func TestRungsCost(t *testing.T) {
+	var mu sync.Mutex
+	sizes := map[string]int{}
+	config := aacLadder(hls.Config{Ladder: hls.Always, OnSegment: func(e hls.SegmentEvent) {
+		mu.Lock()
+		defer mu.Unlock()
+		sizes[e.Rendition] += e.Bytes
+	}})
+	live, _ := serveLive(t, config)
+	const seconds = 20
+	play(t, live, speech(seconds*time.Second))
 	for name, most := range map[string]int{"aac48": 56000, "aac32": 40000} {
 		rate := sizes[name] * 8 / seconds
 		t.Logf("%s costs %d bit/s on the wire", name, rate)

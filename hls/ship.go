@@ -97,6 +97,12 @@ func (s *ship) shed() {
 	}
 }
 
+func (s *ship) backlog() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.waiting
+}
+
 func (s *ship) key(name string) string { return s.live.key(s.rendition.track.Name, name) }
 
 func (s *ship) take() (p parcel, ok bool) {
@@ -148,7 +154,7 @@ func (s *ship) run() {
 		if ended && !endListed {
 			endListed = s.list(true)
 		}
-		if closed && (endListed || !ended) {
+		if closed && endListed {
 			return
 		}
 		if ended && !endListed {
@@ -232,6 +238,9 @@ func (s *ship) put(key string, body []byte, giveUp func(attempts int) bool) bool
 		if err == nil {
 			return true
 		}
+		if s.ctx.Err() != nil {
+			return false
+		}
 		dropped := giveUp(attempt)
 		s.live.report(StoreError{Key: key, Dropped: dropped, Err: err})
 		if dropped || !s.pause(pause) {
@@ -256,7 +265,7 @@ func (s *ship) pause(d time.Duration) bool {
 // close lets the ship finish until ctx ends.
 func (s *ship) close(ctx context.Context) error {
 	s.mu.Lock()
-	s.closed = true
+	s.closed, s.ended = true, true // a rung that nobody listens to ends where it stopped
 	begun := s.begun
 	s.mu.Unlock()
 	defer s.cancel()

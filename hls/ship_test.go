@@ -242,3 +242,27 @@ func (discard) Open(_ context.Context, key string) (Object, error) {
 func (discard) List(context.Context, string) iter.Seq2[Info, error] {
 	return func(func(Info, error) bool) {}
 }
+
+func TestStoredRungEndsWhereItStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := NewMemory()
+		fake := &fakeLadder{}
+		l := newLive(t, Config{ID: "s", Store: store, NewTranscoder: fake.new, Rungs: rungs(), LadderIdle: 4 * time.Second})
+		pts := feed(t, l, 0, 10)
+		mediaList(t, l, "/aac48/media.m3u8")
+		feed(t, l, pts, 20)
+		if l.Stats().Ladder {
+			t.Fatal("the ladder still runs")
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		var m playlist.Media
+		if err := m.Unmarshal([]byte(stored(t, store, "live/s/aac48/media.m3u8"))); err != nil {
+			t.Fatal(err)
+		}
+		if !m.Endlist {
+			t.Error("who plays the stored list waits for ever")
+		}
+	})
+}
