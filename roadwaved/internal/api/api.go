@@ -142,14 +142,14 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request) {
 	a.mux.ServeHTTP(&verdict, r)
 	if allow := verdict.header.Get("Allow"); allow != "" {
 		w.Header().Set("Allow", allow)
-		WriteProblem(w, problem(http.StatusMethodNotAllowed, "method-not-allowed", "Cette action n'est pas possible ici."))
+		writeProblem(w, newProblem(http.StatusMethodNotAllowed, "method-not-allowed", "Cette action n'est pas possible ici."))
 		return
 	}
 	if a.config.Pages != nil && strings.Contains(r.Header.Get("Accept"), "text/html") {
 		a.config.Pages.ServeHTTP(w, r) // a person followed a wrong link
 		return
 	}
-	WriteProblem(w, problem(http.StatusNotFound, "not-found", "Cette page n'existe pas."))
+	writeProblem(w, newProblem(http.StatusNotFound, "not-found", "Cette page n'existe pas."))
 }
 
 // verdictWriter takes an answer of the mux without sending it.

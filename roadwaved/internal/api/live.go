@@ -117,7 +117,7 @@ func (a *API) getLive(ctx context.Context, in *getLiveInput) (*getLiveOutput, er
 func (a *API) live(ctx context.Context, id string) (station.Live, error) {
 	l, err := a.config.Lives.Live(ctx, id)
 	if errors.Is(err, station.ErrNotFound) {
-		return l, problem(http.StatusNotFound, "live-not-found", "Ce live n'existe pas.")
+		return l, newProblem(http.StatusNotFound, "live-not-found", "Ce live n'existe pas.")
 	}
 	if err != nil {
 		return l, a.failed(ctx, "read live", err)
@@ -152,5 +152,5 @@ func (a *API) failed(ctx context.Context, what string, err error) error {
 	if ctx.Err() == nil { // else nobody waits for the answer any more
 		a.config.Logger.ErrorContext(ctx, "api: "+what, "error", err)
 	}
-	return problem(http.StatusInternalServerError, codeOf(500), detailOf(500))
+	return newProblem(http.StatusInternalServerError, codeOf(500), detailOf(500))
 }

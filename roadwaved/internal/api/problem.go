@@ -23,7 +23,9 @@ type Flaw struct {
 	Location string `json:"location,omitempty" doc:"Where." example:"query.limit"`
 }
 
-func problem(status int, code, detail string) *Problem {
+// newProblem makes a problem from an HTTP status, a stable code and a French
+// sentence for people.
+func newProblem(status int, code, detail string) *Problem {
 	return &Problem{Title: http.StatusText(status), Status: status, Detail: detail, Code: code}
 }
 
@@ -38,9 +40,8 @@ func (p *Problem) ContentType(string) string { return problemType }
 
 const problemType = "application/problem+json"
 
-// WriteProblem answers a request with a problem. Handlers mounted beside this
-// package use it too, so that every error of the daemon looks the same.
-func WriteProblem(w http.ResponseWriter, p *Problem) {
+// writeProblem answers a request with a problem.
+func writeProblem(w http.ResponseWriter, p *Problem) {
 	h := w.Header()
 	h.Set("Content-Type", problemType)
 	h.Set("Cache-Control", "no-store")
@@ -49,15 +50,11 @@ func WriteProblem(w http.ResponseWriter, p *Problem) {
 	_ = json.NewEncoder(w).Encode(p) // the reader may be gone
 }
 
-// NewProblem makes a problem from an HTTP status, a stable code and a French
-// sentence for people.
-func NewProblem(status int, code, detail string) *Problem { return problem(status, code, detail) }
-
 // init makes huma write its own errors (bad parameters, mostly) as ours. The
 // hook is a variable of that package; nobody else in the daemon uses it.
 func init() {
 	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
-		p := problem(status, codeOf(status), detailOf(status))
+		p := newProblem(status, codeOf(status), detailOf(status))
 		if status >= http.StatusInternalServerError {
 			return p // what failed inside is for the log
 		}

@@ -77,7 +77,7 @@ type getReplayOutput struct {
 func (a *API) getReplay(ctx context.Context, in *getReplayInput) (*getReplayOutput, error) {
 	r, err := a.config.Replays.Replay(ctx, in.ID)
 	if errors.Is(err, station.ErrNotFound) {
-		return nil, problem(http.StatusNotFound, "replay-not-found", "Ce replay n'existe pas.")
+		return nil, newProblem(http.StatusNotFound, "replay-not-found", "Ce replay n'existe pas.")
 	}
 	if err != nil {
 		return nil, a.failed(ctx, "read replay", err)

@@ -29,10 +29,10 @@ func (a *API) creatorEvents(w http.ResponseWriter, r *http.Request) {
 		creator, err := a.config.Creator(r)
 		if err != nil {
 			w.Header().Set("WWW-Authenticate", "Bearer")
-			return problem(http.StatusUnauthorized, "unauthorized", "Identifiez-vous pour suivre ce live.")
+			return newProblem(http.StatusUnauthorized, "unauthorized", "Identifiez-vous pour suivre ce live.")
 		}
 		if cmp.Or(creator, station.AnonymousCreator) != l.CreatorID {
-			return problem(http.StatusForbidden, "not-your-live", "Ce live n'est pas le vôtre.")
+			return newProblem(http.StatusForbidden, "not-your-live", "Ce live n'est pas le vôtre.")
 		}
 		return nil
 	})
@@ -43,7 +43,7 @@ func (a *API) creatorEvents(w http.ResponseWriter, r *http.Request) {
 func (a *API) stream(w http.ResponseWriter, r *http.Request, to Audience, allow func(station.Live) error) {
 	if !a.streams.enter() {
 		w.Header().Set("Retry-After", "30")
-		WriteProblem(w, problem(http.StatusServiceUnavailable, "too-many-streams", "Trop de connexions en ce moment. Veuillez réessayer dans quelques minutes."))
+		writeProblem(w, newProblem(http.StatusServiceUnavailable, "too-many-streams", "Trop de connexions en ce moment. Veuillez réessayer dans quelques minutes."))
 		return
 	}
 	defer a.streams.leave()
@@ -58,7 +58,7 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, to Audience, allow 
 	}
 	var p *Problem
 	if errors.As(err, &p) {
-		WriteProblem(w, p)
+		writeProblem(w, p)
 		return
 	}
 

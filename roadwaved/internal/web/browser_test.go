@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -115,6 +116,61 @@ func TestLinkHeader(t *testing.T) {
 		if got != want {
 			t.Errorf("%s: got %s, want %s", header, got, want)
 		}
+	}
+}
+
+// TestStudioSaysWhatIsWrong goes live where that cannot work.
+func TestStudioSaysWhatIsWrong(t *testing.T) {
+	type refusal struct {
+		status        int
+		problem, want string
+	}
+	var now atomic.Pointer[refusal]
+	server := httptest.NewServer(mounted(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != "POST" || r.Header.Get("Authorization") != "Bearer l-ane-de-nimes" || r.Header.Get("Content-Type") != "application/sdp" {
+			t.Errorf("%s %s with %v", r.Method, r.URL, r.Header)
+		}
+		q := r.URL.Query()
+		if q.Get("title") != "Où ça ?" || fmt.Sprint(q["tag"]) != "[a b c]" || q.Get("classification_age") != "tout public" || q.Has("zone_geo") {
+			t.Errorf("query %v", q)
+		}
+		answer := now.Load()
+		if answer.status == 0 {
+			panic(http.ErrAbortHandler)
+		}
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(answer.status)
+		_, _ = w.Write([]byte(answer.problem))
+	})))
+	defer server.Close()
+	tab := webtest.Open(t, "").Tab(t, 360, 760)
+	tab.Expect("400", "401", "422", "500", "503", "ERR_")
+	tab.Go(server.URL + "/studio")
+	tab.Type("title", " Où ça ? ")
+	tab.Type("creator", "L’Âne de Nîmes !")
+	tab.Type("tags", "a, b,,c ")
+	try := func(want string) {
+		t.Helper()
+		tab.Click("go")
+		tab.Wait(20*time.Second, `document.getElementById('trouble').textContent.startsWith(`+"`"+want+"`"+`) && !document.getElementById('go').disabled`)
+	}
+	for _, tt := range []refusal{
+		{503, `{"code":"full","detail":"Capacité maximale atteinte. Veuillez réessayer dans quelques minutes"}`, "Capacité maximale atteinte. Veuillez réessayer dans quelques minutes"},
+		{503, `<html>bad gateway`, "Le serveur ne peut pas prendre ce live."},
+		{400, `{"code":"invalid-title","detail":"Le titre est trop long"}`, "Le titre est trop long"},
+		{401, `{"code":"unauthorized","detail":"send the token"}`, "Le serveur ne reconnaît pas"},
+		{422, `{"code":"no-opus","detail":"the offer has no Opus"}`, "Le serveur ne comprend pas"},
+		{500, `{}`, "Le live n’a pas pu commencer."},
+		{0, ``, "Le serveur ne répond pas."},
+	} {
+		now.Store(&tt)
+		try(tt.want)
+	}
+	// Without a microphone the server is not even asked.
+	for name, want := range map[string]string{"NotAllowedError": "L’accès au micro est refusé.", "NotFoundError": "Aucun micro", "NotReadableError": "Le micro est déjà pris"} {
+		tab.Go(server.URL + "/studio")
+		webtest.Eval[bool](tab, `Boolean(navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', '`+name+`'); })`)
+		try(want)
 	}
 }
 

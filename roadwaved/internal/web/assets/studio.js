@@ -1,6 +1,7 @@
 // The studio: from the microphone to the air, and back.
 
 import { follow } from './events.js';
+import { checkTags, description, recall, remember, tokenOf } from './form.js';
 import { Meter } from './meter.js';
 import { listMicrophones, openMicrophone } from './microphone.js';
 import { $, clock, getJSON, show } from './page.js';
@@ -73,10 +74,10 @@ async function goLive() {
   enter('connecting');
   try {
     await openMic();
-    const token = tokenOf(field('creator').value);
+    const token = tokenOf(form);
     const publication = new Publication({ stream: microphone, token, bitrate, stereo: field('stereo').checked });
     live = { publication, token, stop: new AbortController(), timers: [] };
-    await publication.start(`/whip?${description()}`);
+    await publication.start(`/whip?${description(form)}`);
   } catch (error) {
     live?.publication.end();
     live = undefined;
@@ -85,23 +86,6 @@ async function goLive() {
     return;
   }
   onAir(live);
-}
-
-// description is what the server is told about the live.
-function description() {
-  const query = new URLSearchParams();
-  for (const name of ['title', 'zone_geo', 'classification_age']) {
-    const value = field(name).value.trim();
-    if (value) query.append(name, value);
-  }
-  for (const tag of field('tags').value.split(',').map((t) => t.trim()).filter(Boolean)) query.append('tag', tag);
-  return query;
-}
-
-// tokenOf makes a name fit for an Authorization header (RFC 6750 §2.1).
-function tokenOf(name) {
-  return name.trim().toLowerCase().normalize('NFD').replace(/[\u0300-\u036f]/g, '')
-    .replace(/[^a-z0-9._~+/-]+/g, '-').replace(/^-+|-+$/g, '');
 }
 
 // reason says in French why a live did not begin. What the house answers is
@@ -262,35 +246,10 @@ function fail(text) {
   if (text) $('trouble').scrollIntoView({ block: 'nearest' });
 }
 
-const remembered = ['creator', 'zone_geo', 'classification_age', 'tags'];
-
-function remember() {
-  try {
-    for (const name of remembered) localStorage.setItem(`studio.${name}`, field(name).value);
-  } catch { /* private browsing: then not */ }
-}
-
-function recall() {
-  try {
-    for (const name of remembered) field(name).value = localStorage.getItem(`studio.${name}`) ?? field(name).value;
-  } catch { /* private browsing */ }
-}
-
-// tagsTrouble says what is wrong with the tags before the server does.
-function tagsTrouble() {
-  const { maxTags, maxTag } = field('tags').dataset;
-  const tags = field('tags').value.split(',').map((t) => t.trim()).filter(Boolean);
-  if (tags.length > maxTags) return `${maxTags} mots-clés au plus.`;
-  if (tags.some((t) => [...t].length > maxTag)) return `Un mot-clé a ${maxTag} caractères au plus.`;
-  return '';
-}
-
-field('tags').addEventListener('input', () => field('tags').setCustomValidity(tagsTrouble()));
-
 form.addEventListener('submit', (event) => {
   event.preventDefault();
   if (live || main.dataset.state !== 'idle') return;
-  remember();
+  remember(form);
   goLive();
 });
 
@@ -320,5 +279,6 @@ addEventListener('beforeunload', (event) => { if (live) event.preventDefault(); 
 addEventListener('pagehide', () => live && leave(live, 'Le live est terminé'));
 navigator.mediaDevices?.addEventListener?.('devicechange', () => microphone && listMicrophones($('device')));
 
-recall();
+recall(form);
+checkTags(form);
 enter('idle');

@@ -56,7 +56,6 @@ export class Publication extends EventTarget {
     this.#answer = await response.text();
     await this.#pc.setLocalDescription(offer);
     await this.#pc.setRemoteDescription({ type: 'answer', sdp: this.#answer });
-    this.sender.transport?.iceTransport?.addEventListener('gatheringstatechange', () => this.#send());
     await connected;
   }
 
@@ -65,15 +64,11 @@ export class Publication extends EventTarget {
   async restart() {
     await this.#sending;
     const offer = await this.#pc.createOffer({ iceRestart: true });
-    const previous = this.#candidates;
-    this.#candidates = [];
     const response = await this.#request('PATCH', this.#resource, {
       headers: { 'Content-Type': 'application/trickle-ice-sdpfrag', 'If-Match': '*' }, body: fragment(offer.sdp, []),
     });
-    if (response.status !== 200) {
-      this.#candidates = previous;
-      throw await problemOf(response);
-    }
+    if (response.status !== 200) throw await problemOf(response);
+    this.#candidates = []; // those of the path that broke
     this.#etag = response.headers.get('ETag');
     this.#answer = withFragment(this.#answer, await response.text());
     await this.#pc.setLocalDescription(offer);

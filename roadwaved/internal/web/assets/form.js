@@ -1,0 +1,50 @@
+// The studio's form: what the creator says about the live.
+
+// description is the query that goes with the offer.
+export function description(form) {
+  const query = new URLSearchParams();
+  for (const name of ['title', 'zone_geo', 'classification_age']) {
+    const value = form.elements[name].value.trim();
+    if (value) query.append(name, value);
+  }
+  for (const tag of tagsOf(form)) query.append('tag', tag);
+  return query;
+}
+
+// tokenOf makes the creator's name fit for an Authorization header (RFC 6750 §2.1).
+export function tokenOf(form) {
+  return form.elements.creator.value.trim().toLowerCase().normalize('NFD').replace(/[\u0300-\u036f]/g, '')
+    .replace(/[^a-z0-9._~+/-]+/g, '-').replace(/^-+|-+$/g, '');
+}
+
+const tagsOf = (form) => form.elements.tags.value.split(',').map((tag) => tag.trim()).filter(Boolean);
+
+// checkTags tells what is wrong with the tags before the server does.
+export function checkTags(form) {
+  const field = form.elements.tags;
+  const { maxTags, maxTag } = field.dataset;
+  const check = () => {
+    const tags = tagsOf(form);
+    let wrong = '';
+    if (tags.length > maxTags) wrong = `${maxTags} mots-clés au plus.`;
+    else if (tags.some((tag) => [...tag].length > maxTag)) wrong = `Un mot-clé a ${maxTag} caractères au plus.`;
+    field.setCustomValidity(wrong);
+  };
+  field.addEventListener('input', check);
+  check();
+}
+
+// What is the same from one live to the next is remembered in this browser.
+const remembered = ['creator', 'zone_geo', 'classification_age', 'tags'];
+
+export function remember(form) {
+  try {
+    for (const name of remembered) localStorage.setItem(`studio.${name}`, form.elements[name].value);
+  } catch { /* private browsing: then not */ }
+}
+
+export function recall(form) {
+  try {
+    for (const name of remembered) form.elements[name].value = localStorage.getItem(`studio.${name}`) ?? form.elements[name].value;
+  } catch { /* private browsing */ }
+}
