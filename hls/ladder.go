@@ -29,6 +29,9 @@ const (
 	longPause  = 10 * time.Second
 	// goodRun is how long a run must last for the next pause to be short again.
 	goodRun = 30 * time.Second
+	// maxLastTries is how often it tries to finish the rungs of a live that has
+	// ended; then they end where they are.
+	maxLastTries = 3
 )
 
 // errHole ends a run whose next packet is not there: the live jumped, or the
@@ -82,8 +85,9 @@ func (d *ladder) touch() {
 	}
 }
 
+// idle reports that nobody listens any more. A request that waits does.
 func (d *ladder) idle() bool {
-	return d.live.config.Ladder == OnDemand && d.left() <= 0
+	return d.live.config.Ladder == OnDemand && d.left() <= 0 && d.live.waiting.Load() == 0
 }
 
 func (d *ladder) left() time.Duration {
@@ -127,17 +131,25 @@ func (d *ladder) stop(ctx context.Context) error {
 // run makes runs until nobody listens, the live has ended, or ctx is done.
 func (d *ladder) run(ctx context.Context, done chan struct{}) {
 	defer close(done)
-	pause := firstPause
+	pause, lastTries := firstPause, 0
 	for {
 		began := time.Now()
 		err := d.transcode(ctx)
-		if err == nil || ctx.Err() != nil || d.idle() {
-			if d.leave(err == nil && d.live.ended.Load()) {
+		if err != nil {
+			d.live.report(LadderError{err})
+			if d.live.ended.Load() {
+				lastTries++
+			}
+		}
+		if lastTries == maxLastTries {
+			d.live.endRungs()
+		}
+		if err == nil || ctx.Err() != nil || d.idle() || lastTries == maxLastTries {
+			if d.leave() {
 				return
 			}
 			continue
 		}
-		d.live.report(LadderError{err})
 		if time.Since(began) > goodRun {
 			pause = firstPause
 		}
@@ -149,11 +161,13 @@ func (d *ladder) run(ctx context.Context, done chan struct{}) {
 	}
 }
 
-// leave ends the ladder unless somebody came to listen at the last moment.
-func (d *ladder) leave(finished bool) bool {
+// leave ends the ladder, for good when the rungs have their end, unless
+// somebody came to listen at the last moment.
+func (d *ladder) leave() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.stopped = d.stopped || finished
+	l := d.live
+	d.stopped = d.stopped || l.ended.Load() && (l.first.snap.Load().ended || !l.opus.begun())
 	d.running.Store(false)
 	if d.stopped || d.idle() {
 		d.cancel()
@@ -172,16 +186,16 @@ func (d *ladder) transcode(ctx context.Context) (err error) {
 			err = fmt.Errorf("the transcoder panicked: %v\n%s", v, debug.Stack())
 		}
 	}()
-	t, err := d.live.config.NewTranscoder()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, t.Close()) }()
 	for !d.live.opus.begun() {
 		if d.live.ended.Load() || !d.sleep(ctx) {
 			return nil
 		}
 	}
+	t, err := d.live.config.NewTranscoder()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, t.Close()) }()
 	r := d.begin()
 	cursor := r.from
 	begun := false
@@ -212,7 +226,7 @@ func (d *ladder) transcode(ctx context.Context) (err error) {
 			}
 			cursor = p.End()
 		}
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || d.idle() {
 			return nil
 		}
 	}
@@ -225,7 +239,7 @@ func (d *ladder) sleep(ctx context.Context) bool {
 	}
 	var idle <-chan time.Time
 	if d.live.config.Ladder == OnDemand {
-		timer := time.NewTimer(d.left())
+		timer := time.NewTimer(max(d.left(), 20*time.Millisecond)) // less only while a request waits
 		defer timer.Stop()
 		idle = timer.C
 	}
@@ -326,13 +340,18 @@ func (r *ladderRun) show() {
 // Opus rendition does not have.
 func (r *ladderRun) finish(t Transcoder) error {
 	r.until = r.live.end.Load()
-	if err := t.Flush(r.emit); err != nil {
+	if err := errors.Join(t.Flush(r.emit), r.err); err != nil {
 		return err
 	}
-	var err error
-	for _, rung := range r.live.rungs {
-		err = errors.Join(err, rung.end())
+	r.live.endRungs()
+	return nil
+}
+
+func (l *Live) endRungs() {
+	for _, rung := range l.rungs {
+		if err := rung.end(); err != nil {
+			l.report(SegmentError{err})
+		}
 	}
-	r.live.changes.announce()
-	return errors.Join(r.err, err)
+	l.changes.announce()
 }

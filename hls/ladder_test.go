@@ -329,3 +329,28 @@ func TestLadderWithOddPackets(t *testing.T) {
 		}
 	}
 }
+
+func TestLadderThatCannotFinishStillEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var failing atomic.Bool
+		fake := &fakeLadder{fail: func(media.Packet) error {
+			if failing.Load() {
+				return errors.New("no more")
+			}
+			return nil
+		}}
+		l := newLive(t, Config{NewTranscoder: fake.new, Rungs: rungs(), Ladder: Always})
+		pts := feed(t, l, 0, 11)
+		failing.Store(true)
+		feed(t, l, pts, 3)
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if m := mediaList(t, l, "/aac48/media.m3u8"); !m.Endlist || len(m.Segments) != 5 {
+			t.Errorf("the rung has %d segments, ended %v", len(m.Segments), m.Endlist)
+		}
+		if l.Stats().Ladder {
+			t.Error("the ladder still tries")
+		}
+	})
+}
