@@ -132,15 +132,6 @@ func (r result) end() time.Duration {
 	return media.Duration(r.packets[len(r.packets)-1].End())
 }
 
-func (r result) lost() (n int) {
-	for _, p := range r.packets {
-		if p.Lost {
-			n++
-		}
-	}
-	return n
-}
-
 // edge is how late the packets of the last five seconds came out, at worst.
 func (r result) edge() (worst time.Duration) {
 	for _, d := range r.latest[max(0, len(r.latest)-250):] {

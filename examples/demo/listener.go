@@ -128,7 +128,7 @@ func segments(ctx context.Context, url string) (n int, err error) {
 func writeADTS(out *os.File, config mpeg4audio.AudioSpecificConfig, aus [][]byte) (int, error) {
 	packets := make(mpeg4audio.ADTSPackets, len(aus))
 	for i, au := range aus {
-		packets[i] = &mpeg4audio.ADTSPacket{Type: config.Type, SampleRate: config.SampleRate, ChannelCount: config.ChannelCount, AU: au}
+		packets[i] = &mpeg4audio.ADTSPacket{Type: config.Type, SampleRate: config.SampleRate, ChannelConfig: config.ChannelConfig, AU: au}
 	}
 	b, err := packets.Marshal()
 	if err != nil {

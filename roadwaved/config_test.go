@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"io"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+)
+
+// env makes a getenv of pairs.
+func env(pairs ...string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		for i := 0; i < len(pairs); i += 2 {
+			if pairs[i] == name {
+				return pairs[i+1], true
+			}
+		}
+		return "", false
+	}
+}
+
+func TestConfigPrecedence(t *testing.T) {
+	c, err := parseConfig(nil, env(), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Listen != "127.0.0.1:8080" || c.MaxLives != 100 || c.EndAfter != 12*time.Second || c.Workers != 1 {
+		t.Errorf("defaults are %+v", c)
+	}
+	c, err = parseConfig(
+		[]string{"--max-lives", "7"},
+		env("ROADWAVE_MAX_LIVES", "9", "ROADWAVE_END_AFTER", "1m", "ROADWAVE_MEDIA_HOST", "a.example, b.example", "ROADWAVE_LOG_LEVEL", "warn"),
+		io.Discard,
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.MaxLives != 7 || c.EndAfter != time.Minute || len(c.MediaHost) != 2 || c.MediaHost[1] != "b.example" || c.LogLevel != slog.LevelWarn {
+		t.Errorf("got %+v", c)
+	}
+}
+
+func TestConfigRefusals(t *testing.T) {
+	for name, tt := range map[string]struct {
+		args []string
+		env  []string
+		want []string // all of them in the error
+	}{
+		"unknown flag":             {args: []string{"--no-such"}, want: []string{"no-such"}},
+		"stray argument":           {args: []string{"--workers", "1", "now"}, want: []string{`"now" is not a setting`}},
+		"not a number":             {env: []string{"ROADWAVE_MAX_LIVES", "many"}, want: []string{`ROADWAVE_MAX_LIVES="many"`}},
+		"two at once":              {args: []string{"--max-lives", "0", "--ladder", "up"}, want: []string{"--max-lives (ROADWAVE_MAX_LIVES)", "--ladder", "ondemand or always"}},
+		"open on a public address": {args: []string{"--listen", "0.0.0.0:8080"}, want: []string{"--auth open anybody", "127.0.0.1:8080"}},
+		"open on every address":    {args: []string{"--listen", ":8080"}, want: []string{"--auth open anybody"}},
+		"public admin":             {args: []string{"--admin-listen", "192.0.2.1:8081"}, want: []string{"no password"}},
+		"keys that do not exist":   {args: []string{"--auth", "hs256:key"}, want: []string{"want open"}},
+		"no port":                  {args: []string{"--media-udp", "localhost"}, want: []string{"--media-udp", "host:port"}},
+		"public URL":               {args: []string{"--public-url", "radio.example"}, want: []string{"https://radio.example"}},
+		"ICE server":               {args: []string{"--ice-servers", "stun.example"}, want: []string{"stun:stun.example:3478"}},
+		"patience":                 {args: []string{"--notice-after", "20s"}, want: []string{"--end-after"}},
+		"threshold":                {args: []string{"--silence-threshold", "3"}, want: []string{"dBFS"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := parseConfig(tt.args, env(tt.env...), io.Discard)
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q does not say %q", err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestCommandLine(t *testing.T) {
+	for name, tt := range map[string]struct {
+		args   []string
+		code   int
+		stdout string
+		stderr string
+	}{
+		"help":               {[]string{"help"}, 0, "--media-udp", ""},
+		"--help":             {[]string{"--help"}, 0, "ROADWAVE_MAX_LIVES", ""},
+		"serve --help":       {[]string{"serve", "-h"}, 0, "Signals:", ""},
+		"version":            {[]string{"version"}, 0, "roadwaved", ""},
+		"unknown command":    {[]string{"sing"}, 2, "", `"sing" is not a command`},
+		"wrong setting":      {[]string{"--max-lives", "0"}, 2, "", "--max-lives"},
+		"recover nothing":    {[]string{"recover"}, 2, "", "name one or more recordings"},
+		"recover what isn't": {[]string{"recover", "/no/such/file.opus"}, 1, "", "/no/such/file.opus"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			code := run(context.Background(), tt.args, env(), &stdout, &stderr)
+			if code != tt.code || !strings.Contains(stdout.String(), tt.stdout) || !strings.Contains(stderr.String(), tt.stderr) {
+				t.Errorf("exit %d\nstdout: %s\nstderr: %s", code, &stdout, &stderr)
+			}
+		})
+	}
+}
+
+// Every flag is in the help text, with a usage and a variable of its own.
+func TestEveryFlagIsExplained(t *testing.T) {
+	var help bytes.Buffer
+	printHelp(&help)
+	c := defaultConfig()
+	seen := map[string]bool{}
+	c.flags(io.Discard).VisitAll(func(f *flag.Flag) {
+		if f.Usage == "" || !strings.Contains(help.String(), "--"+f.Name+" ") || seen[envName(f.Name)] {
+			t.Errorf("--%s: usage %q, variable %s", f.Name, f.Usage, envName(f.Name))
+		}
+		seen[envName(f.Name)] = true
+	})
+}
+
+// Two daemons on one data folder would each think that the other's lives were
+// cut by a crash.
+func TestDataFolderIsLocked(t *testing.T) {
+	data := t.TempDir()
+	startDaemon(t, data)
+	var stderr bytes.Buffer
+	args := []string{"--data", data, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--media-udp", "127.0.0.1:0"}
+	if code := run(context.Background(), args, env(), io.Discard, &stderr); code != 1 || !strings.Contains(stderr.String(), "in use by another roadwaved") {
+		t.Errorf("exit %d: %s", code, &stderr)
+	}
+}
+
+// A port that is taken is named.
+func TestPortTaken(t *testing.T) {
+	d := startDaemon(t, t.TempDir())
+	var stderr bytes.Buffer
+	args := []string{"--data", t.TempDir(), "--listen", strings.TrimPrefix(d.url, "http://"), "--admin-listen", "127.0.0.1:0", "--media-udp", "127.0.0.1:0"}
+	if code := run(context.Background(), args, env(), io.Discard, &stderr); code != 1 || !strings.Contains(stderr.String(), "--listen: ") {
+		t.Errorf("exit %d: %s", code, &stderr)
+	}
+}
