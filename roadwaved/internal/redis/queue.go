@@ -110,7 +110,7 @@ func (q *Queue) Work(ctx context.Context, n int, handle func(ctx context.Context
 		Concurrency:              n,
 		Queues:                   map[string]int{replayQueue: 1},
 		TaskCheckInterval:        q.cfg.Poll,
-		DelayedTaskCheckInterval: q.cfg.Poll,
+		DelayedTaskCheckInterval: 2 * q.cfg.Poll,
 		RetryDelayFunc:           w.delay,
 		IsFailure:                w.failed,
 		ShutdownTimeout:          shutdownPatience,

@@ -19,8 +19,8 @@ import (
 
 // Config tunes a connection. Its zero value is useful.
 type Config struct {
-	// Poll is the time between two looks into an empty queue, and between two
-	// looks at the retries that have become due. Default 500 ms.
+	// Poll is the time between two looks into an empty queue; retries that have
+	// become due are looked for half as often. Default 500 ms.
 	Poll time.Duration
 	// RetryMin is the delay after a job's first failure; it doubles with every
 	// further one. Default 5 s.

@@ -14,7 +14,7 @@ import (
 func TestBoard(t *testing.T, open func(t *testing.T) station.Board, advance func(d time.Duration)) {
 	const (
 		long  = 10 * time.Minute
-		short = 300 * time.Millisecond
+		short = 100 * time.Millisecond
 	)
 	holds := func(t *testing.T, b station.Board, want int) {
 		t.Helper()
