@@ -72,12 +72,16 @@ func ExampleConfig_ladder() {
 		}
 	}
 
-	// The first listener starts it in the past.
+	// The first listener, or Wake, starts it in the past.
+	live.Wake()
+	if err := live.Close(); err != nil {
+		panic(err)
+	}
 	w := httptest.NewRecorder()
 	live.ServeHTTP(w, httptest.NewRequest("GET", "/live/aac48/media.m3u8", nil))
 	fmt.Println(w.Code, strings.Count(w.Body.String(), ".ts"), "segments")
 	// Output:
-	// 200 9 segments
+	// 200 10 segments
 }
 
 // WriteVOD packages a finished recording.

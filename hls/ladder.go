@@ -153,11 +153,22 @@ func (d *ladder) run(ctx context.Context, done chan struct{}) {
 		if time.Since(began) > goodRun {
 			pause = firstPause
 		}
+		d.pause(ctx, pause)
+		pause = min(2*pause, longPause)
+	}
+}
+
+// pause waits before the next run: as long as told, but not long once the live
+// has ended and somebody waits for the last segments.
+func (d *ladder) pause(ctx context.Context, long time.Duration) {
+	for waited := time.Duration(0); waited < long && ctx.Err() == nil; waited += firstPause {
 		select {
-		case <-time.After(pause):
+		case <-time.After(firstPause):
 		case <-ctx.Done():
 		}
-		pause = min(2*pause, longPause)
+		if d.live.ended.Load() {
+			return
+		}
 	}
 }
 
