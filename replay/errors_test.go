@@ -5,15 +5,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/roadwave/roadwave/hls"
+	"github.com/roadwave/roadwave/media"
+	"github.com/roadwave/roadwave/media/mediatest"
+	"github.com/roadwave/roadwave/opusrec"
 )
 
 func TestNewRefuses(t *testing.T) {
@@ -123,7 +128,7 @@ func TestRecordingsThatAreNone(t *testing.T) {
 
 // A damaged recording must become a replay of the right length.
 func TestDamagedRecordings(t *testing.T) {
-	whole, err := os.ReadFile(record(t, "whole.opus", join(voice(6, 1), music(6, 2))))
+	whole, err := os.ReadFile(record(t, "whole.opus", join(voice(10, 1), music(2, 2))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,5 +173,61 @@ func TestTags(t *testing.T) {
 	want := []string{"title=[REPLAY] Route de nuit", "comment=a=b\n" + strings.Repeat("é", longestTag-4), "date=2026-11-22"}
 	if strings.Join(got, "|") != strings.Join(want, "|") {
 		t.Errorf("%q", got)
+	}
+}
+
+// FFmpeg's own decoder bursts into noise after lost packets; what is heard must
+// be about as loud as without losses.
+func TestLostPacketsAreConcealed(t *testing.T) {
+	whole := record(t, "whole.opus", voice(12, 1))
+	src, err := opusrec.Open(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	path := filepath.Join(t.TempDir(), "lossy.opus")
+	dst, err := opusrec.Create(path, opusrec.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := 0; ; n++ {
+		p, err := src.ReadPacket()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		packets := []media.Packet{p}
+		if n%13 == 7 {
+			packets = slices.Collect(media.Gap(p.TOC(), p.PTS, int64(p.Duration)))
+		}
+		for _, p := range packets {
+			if err := dst.WritePacket(p); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := dst.Close(); err != nil {
+		t.Fatal(err)
+	}
+	m := newMaker(t, Config{})
+	if !m.ffmpeg.libopus {
+		mediatest.Missing(t, "FFmpeg was built without libopus")
+	}
+	before, err := m.Analyze(context.Background(), whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, err := m.Analyze(context.Background(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if peak := after.Loudness.TruePeak - before.Loudness.TruePeak; peak > 1.5 {
+		t.Errorf("the peak is %.1f dB higher for the losses", peak)
+	}
+	// The last page of what FFmpeg wrote says where to cut the last packet; ours has whole ones.
+	if d := (after.Duration - before.Duration).Abs(); d > 25*time.Millisecond {
+		t.Errorf("%v long, %v without losses", after.Duration, before.Duration)
 	}
 }

@@ -148,4 +148,9 @@ func TestAim(t *testing.T) {
 	if hit := a.shots[3].hit; math.Abs(hit+14) > 0.01 {
 		t.Errorf("after %v", a.shots)
 	}
+	// The same again, because only the ceiling was wrong.
+	b := aim{target: -14, shots: []shot{{-14, -14}, {-14, -14}}}
+	if aimed := b.next(); aimed != -14 {
+		t.Errorf("aims at %v", aimed)
+	}
 }

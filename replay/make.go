@@ -57,6 +57,12 @@ type Result struct {
 // [Maker.Package], those of the store.
 func (m *Maker) Make(ctx context.Context, job Job) (_ Result, err error) {
 	start := time.Now()
+	audio := path.Join(job.Prefix, AudioName)
+	if job.Store == nil || job.Prefix == "" {
+		return Result{}, errors.New("replay: Job.Store and Job.Prefix must be set")
+	} else if err := hls.CheckKey(audio); err != nil { // before the work, not after
+		return Result{}, fmt.Errorf("replay: Job.Prefix: %w", err)
+	}
 	folder, err := os.MkdirTemp(m.cfg.TempDir, "replay-*")
 	if err != nil {
 		return Result{}, fmt.Errorf("replay: %w", err)
@@ -83,7 +89,6 @@ func (m *Maker) Make(ctx context.Context, job Job) (_ Result, err error) {
 	if err != nil {
 		return Result{}, err
 	}
-	audio := path.Join(job.Prefix, AudioName)
 	if err := put(ctx, job.Store, audio, mp3); err != nil {
 		return Result{}, err
 	}

@@ -24,7 +24,7 @@ const (
 	// mostTries bounds how often a replay is encoded.
 	mostTries = 4
 	// mostPush in dB bounds the gain that makes up for what the limiter takes.
-	mostPush = 24.0
+	mostPush = 40.0
 )
 
 // Mastered describes a finished MP3.
@@ -112,7 +112,9 @@ func (a *aim) next() float64 {
 		// Where the limiter takes most of what is added, aiming higher by what
 		// is missing is not enough.
 		before := a.shots[n-2]
-		slope = max(0.25, min((last.hit-before.hit)/(last.aimed-before.aimed), 1))
+		if moved := last.aimed - before.aimed; math.Abs(moved) > 0.05 {
+			slope = max(0.25, min((last.hit-before.hit)/moved, 1))
+		}
 	}
 	return last.aimed + (a.target-last.hit)/slope
 }
@@ -186,12 +188,13 @@ func (m *Maker) try(ctx context.Context, recording string, a *Analysis, tags Tag
 		return out, fmt.Errorf("replay: %w", err)
 	}
 	out.Bytes = info.Size()
+	few := max(8, total(a.kept)/500)
 	for repairs := 0; ; repairs++ {
 		var over []span
-		if out.Duration, out.Loudness, over, err = m.verify(ctx, mp3, total(a.kept), r); err != nil {
+		if out.Duration, out.Loudness, over, err = m.verify(ctx, mp3, a, few, r); err != nil {
 			return out, err
 		}
-		if few := max(8, total(a.kept)/500); len(over) == 0 || total(over) > few || repairs == mostRepairs {
+		if len(over) == 0 || total(over) > few || repairs == mostRepairs {
 			break
 		}
 		if err := soften(mp3, over); err != nil {
@@ -239,15 +242,16 @@ func (a *Analysis) peaks(floor float32) func(block []float32) float32 {
 	return func([]float32) float32 { return next() }
 }
 
-// verify measures a finished MP3 and finds the blocks that peak too high.
-func (m *Maker) verify(ctx context.Context, mp3 string, expected int, r *reporter) (d time.Duration, l Loudness, over []span, err error) {
+// verify measures a finished MP3 and finds the blocks that peak too high, not
+// many more than few of them.
+func (m *Maker) verify(ctx context.Context, mp3 string, a *Analysis, few int, r *reporter) (d time.Duration, l Loudness, over []span, err error) {
 	limit := float32(loudness.Amplitude(m.cfg.TruePeak - doubt))
 	g := newGauge(limit)
 	err = m.ffmpeg.decode(ctx, source{path: mp3}, func(block []float32) error {
 		if g.blocks%1024 == 0 {
-			r.at(Verifying, g.blocks, expected)
+			r.at(Verifying, g.blocks, total(a.kept))
 		}
-		if _, peak := g.write(block); peak > limit {
+		if _, peak := g.write(block); peak > limit && len(over) <= few {
 			over = extend(over, g.blocks-1)
 		}
 		return nil

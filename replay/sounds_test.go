@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/roadwave/roadwave/media"
@@ -103,7 +104,7 @@ func music(seconds float64, seed uint64) sound {
 			hz := 110 * math.Pow(2, float64(r.IntN(30))/12)
 			for i := 0; i < frames48(1.5) && at+i < len(out); i++ {
 				t := float64(i) / media.SampleRate
-				for h := 1.0; h < 6; h++ {
+				for h := 1.0; h < 5; h++ {
 					out[at+i] += 0.1 / h * math.Exp(-t*2*h) * min(1, t*200) * math.Sin(2*math.Pi*hz*h*t)
 				}
 			}
@@ -173,15 +174,22 @@ func record(t testing.TB, name string, s sound) string {
 	return path
 }
 
+// found looks FFmpeg up once for all tests: that runs it five times.
+var found = sync.OnceValues(func() (ffmpeg, error) { return findFFmpeg(context.Background(), "") })
+
 func newMaker(t testing.TB, cfg Config) *Maker {
 	t.Helper()
 	mediatest.Tool(t, "ffmpeg")
 	if cfg.TempDir == "" {
 		cfg.TempDir = t.TempDir()
 	}
-	m, err := New(context.Background(), cfg)
+	cfg = cfg.withDefaults()
+	if err := cfg.check(); err != nil {
+		t.Fatal(err)
+	}
+	f, err := found()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return m
+	return &Maker{cfg: cfg, ffmpeg: f}
 }
