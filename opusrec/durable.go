@@ -24,14 +24,15 @@ func (r *Recorder) syncLoop() {
 func (r *Recorder) sync() error {
 	r.syncMu.Lock()
 	defer r.syncMu.Unlock()
-	written := r.stats.written.Load()
-	if written == r.stats.durable.Load() {
-		return nil
+	if written := r.stats.written.Load(); written != r.stats.durable.Load() {
+		if err := r.file.Sync(); err != nil {
+			return fmt.Errorf("syncing to the disk: %w", err)
+		}
+		r.stats.durable.Store(written)
 	}
-	if err := r.file.Sync(); err != nil {
-		return fmt.Errorf("syncing to the disk: %w", err)
+	if f, ok := r.file.(*os.File); ok {
+		return stillThere(f, r.path)
 	}
-	r.stats.durable.Store(written)
 	return nil
 }
 
@@ -68,14 +69,14 @@ func (r *Recorder) Durable() int64 { return r.stats.durable.Load() }
 func stillThere(f *os.File, path string) error {
 	written, err := f.Stat()
 	if err != nil {
-		return fmt.Errorf("opusrec: %w", err)
+		return err
 	}
 	named, err := os.Stat(path)
 	if err != nil {
-		return fmt.Errorf("opusrec: the recording was removed while it was written: %w", err)
+		return fmt.Errorf("the recording was removed while it was written: %w", err)
 	}
 	if !os.SameFile(written, named) {
-		return fmt.Errorf("opusrec: %s was replaced by another file while it was recorded", path)
+		return fmt.Errorf("it was replaced by another file while it was recorded")
 	}
 	return nil
 }

@@ -282,9 +282,6 @@ func (r *Recorder) finish() error {
 			err = fmt.Errorf("opusrec: %s: %w", r.path, err)
 		}
 	}
-	if f, ok := r.file.(*os.File); ok && err == nil {
-		err = stillThere(f, r.path)
-	}
 	if closeErr := r.file.Close(); err == nil && closeErr != nil {
 		err = fmt.Errorf("opusrec: %w", closeErr)
 	}
