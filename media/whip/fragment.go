@@ -14,29 +14,55 @@ type fragment struct {
 	candidates []string // attribute values
 }
 
-func parseFragment(text []byte) (fragment, error) {
-	var f fragment
+// parseFragment reads what concerns the section with the given mid. Sections
+// that were refused have ICE credentials of their own in some browsers; those
+// of a bundle may list its candidates in another section.
+func parseFragment(text []byte, mid string) (fragment, error) {
+	sections := []fragment{{}} // the first is what stands before all sections
+	ours := 0
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimSpace(line)
 		if line == "" {
 			continue
 		}
 		if len(line) < 2 || line[1] != '=' {
-			return f, refuse(http.StatusBadRequest, "fragment-malformed", "the body is not an SDP fragment (RFC 8840 §9)")
+			return fragment{}, refuse(http.StatusBadRequest, "fragment-malformed", "the body is not an SDP fragment (RFC 8840 §9)")
 		}
+		if line[0] == 'm' && len(sections) <= maxSections {
+			sections = append(sections, fragment{})
+		}
+		section := &sections[len(sections)-1]
 		key, value, _ := strings.Cut(strings.TrimPrefix(line, "a="), ":")
-		switch key {
-		case "ice-ufrag":
-			f.ufrag = value
-		case "ice-pwd":
-			f.pwd = value
-		case "candidate":
-			if len(f.candidates) < maxCandidates && usable(value) {
-				f.candidates = append(f.candidates, value)
-			}
+		switch {
+		case key == "mid" && value == mid && len(sections) > 1:
+			ours = len(sections) - 1
+		case key == "ice-ufrag" && section.ufrag == "":
+			section.ufrag = value
+		case key == "ice-pwd" && section.pwd == "":
+			section.pwd = value
+		case key == "candidate" && len(section.candidates) < maxCandidates && usable(value):
+			section.candidates = append(section.candidates, value)
 		}
 	}
-	return f, nil
+	return merge(sections, ours), nil
+}
+
+// merge takes the credentials of our section, or else the first there are, and
+// the candidates of all sections that do not name others.
+func merge(sections []fragment, ours int) fragment {
+	f := fragment{ufrag: sections[ours].ufrag, pwd: sections[ours].pwd}
+	for _, section := range sections {
+		if f.ufrag == "" {
+			f.ufrag, f.pwd = section.ufrag, section.pwd
+		}
+	}
+	for _, section := range sections {
+		if section.ufrag == "" || section.ufrag == f.ufrag {
+			f.candidates = append(f.candidates, section.candidates...)
+		}
+	}
+	f.candidates = f.candidates[:min(len(f.candidates), maxCandidates)]
+	return f
 }
 
 // restarts tells whether the fragment begins another ICE session (RFC 9725

@@ -14,8 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/pion/webrtc/v4"
 )
 
 const (
@@ -106,10 +104,9 @@ func (s *Server) serveOffer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.reserve(); err != nil {
+	if err := s.room(); err != nil { // a full server need not ask
 		return err
 	}
-	defer s.unreserve()
 	admission, err := s.cfg.Admit(r)
 	if err != nil {
 		return err
@@ -142,12 +139,7 @@ func (s *Server) start(r *http.Request, o *offer, admission Admission) (*Session
 	err := admission.check()
 	session.id = admission.ID
 	if err == nil {
-		err = session.connect()
-	}
-	if err == nil {
-		if err = s.add(session); err != nil {
-			err = errors.Join(err, session.pc.Close())
-		}
+		err = s.add(session)
 	}
 	if err != nil {
 		if session.release != nil {
@@ -169,11 +161,6 @@ func (s *Session) open(ctx context.Context) (string, error) {
 	defer s.negotiation.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, gatherTimeout)
 	defer cancel()
-	s.pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
-		if state == webrtc.PeerConnectionStateFailed || state == webrtc.PeerConnectionStateClosed {
-			s.end(EndClosed)
-		}
-	})
 	answer, err := s.negotiate(ctx, s.offer.ufrag, s.offer.pwd)
 	if err != nil {
 		return "", err
@@ -191,13 +178,13 @@ func (s *Session) servePatch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	f, err := parseFragment(body)
+	f, err := parseFragment(body, s.offer.mid())
 	if err != nil {
 		return err
 	}
 	s.negotiation.Lock()
 	defer s.negotiation.Unlock()
-	if match != "*" && match != s.entityTag() {
+	if !matches(match, s.entityTag()) {
 		return refuse(http.StatusPreconditionFailed, "if-match-failed", "the ICE session was restarted since; its ETag is another one now")
 	}
 	if s.State() == Ended {
@@ -214,6 +201,16 @@ func (s *Session) servePatch(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+// matches compares as RFC 9110 §13.1.1 says.
+func matches(header, tag string) bool {
+	for item := range strings.SplitSeq(header, ",") {
+		if item = strings.TrimSpace(item); item == "*" || item == tag {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *Session) restart(w http.ResponseWriter, r *http.Request, f fragment) error {

@@ -56,6 +56,15 @@ async function publish(video) {
 	await new Promise((ok, no) => { const look = () => pc.connectionState === 'connected' ? ok() : pc.connectionState === 'failed' ? no(new Error('failed')) : setTimeout(look, 20); look() })
 	return {offer: pc.localDescription.sdp, answer: pc.remoteDescription.sdp, statuses}
 }
+async function restart() {
+	await pc.setLocalDescription(await pc.createOffer({iceRestart: true}))
+	while (pc.iceGatheringState !== 'complete') await new Promise(ok => setTimeout(ok, 20))
+	const lines = (text, wanted) => text.split('\r\n').filter(l => /^a=(ice-ufrag|ice-pwd|candidate):/.test(l) === wanted)
+	const response = await fetch(session, {method: 'PATCH', headers: {'Content-Type': 'application/trickle-ice-sdpfrag', 'If-Match': '*', Authorization: 'Bearer chromium'}, body: lines(pc.localDescription.sdp, true).join('\r\n') + '\r\n'})
+	const fragment = lines(await response.text(), true).join('\r\n')
+	await pc.setRemoteDescription({type: 'answer', sdp: lines(pc.remoteDescription.sdp, false).join('\r\n').replace(/(m=audio [^]*?\r\n)(?=a=)/, '$1' + fragment + '\r\n')})
+	return response.status
+}
 async function finish() {
 	const status = (await fetch(session, {method: 'DELETE', headers: {Authorization: 'Bearer chromium'}})).status
 	pc.close()
@@ -124,7 +133,19 @@ func TestChromium(t *testing.T) {
 			if stats.Received < 50 || stats.Invalid > 0 {
 				t.Errorf("2 s of Chromium: %+v", stats)
 			}
-			status, err := chromedp.Run(ctx, chromedp.Evaluate[int]("finish()", chromedp.EvalAwaitPromise))
+			status, err := chromedp.Run(ctx, chromedp.Evaluate[int]("restart()", chromedp.EvalAwaitPromise))
+			if err != nil || status != http.StatusOK {
+				t.Errorf("restart: %d %v", status, err)
+			}
+			for deadline := time.Now().Add(20 * time.Second); s.Stats().Received < stats.Received+50; time.Sleep(50 * time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatalf("nothing after the restart: %+v", s.Stats())
+				}
+			}
+			if again := s.Stats(); again.Rebased > 0 || again.Filled > time.Second {
+				t.Errorf("the restart left a hole: %+v", again)
+			}
+			status, err = chromedp.Run(ctx, chromedp.Evaluate[int]("finish()", chromedp.EvalAwaitPromise))
 			if err != nil || status != http.StatusOK {
 				t.Errorf("DELETE: %d %v", status, err)
 			}

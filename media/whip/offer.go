@@ -196,13 +196,20 @@ func (o *offer) forPion(ufrag, pwd string, version uint64) (string, error) {
 	}
 	audio.Attributes = append(audio.Attributes, sdp.NewAttribute("ice-ufrag", ufrag), sdp.NewAttribute("ice-pwd", pwd))
 	if _, ok := audio.Attribute("mid"); !ok {
-		audio.Attributes = append(audio.Attributes, sdp.NewAttribute("mid", "0"))
+		audio.Attributes = append(audio.Attributes, sdp.NewAttribute("mid", o.mid()))
 	}
-	mid, _ := audio.Attribute("mid")
-	reduced.Attributes = append(reduced.Attributes, sdp.NewAttribute("group", "BUNDLE "+mid))
+	reduced.Attributes = append(reduced.Attributes, sdp.NewAttribute("group", "BUNDLE "+o.mid()))
 	reduced.MediaDescriptions = []*sdp.MediaDescription{&audio}
 	text, err := reduced.Marshal()
 	return string(text), err
+}
+
+// mid names the audio section.
+func (o *offer) mid() string {
+	if mid, ok := o.media.Attribute("mid"); ok {
+		return mid
+	}
+	return "0"
 }
 
 func keep(attributes []sdp.Attribute, want func(sdp.Attribute) bool) []sdp.Attribute {

@@ -31,7 +31,6 @@ type Server struct {
 
 	mu         sync.Mutex
 	sessions   map[string]*Session
-	admitting  int // offers between admission and session
 	connecting int
 	closed     bool
 	running    sync.WaitGroup // sessions that are not over
@@ -199,40 +198,40 @@ func (s *Server) Stats() ServerStats {
 	return stats
 }
 
-// reserve makes room for an offer before it is admitted.
-func (s *Server) reserve() error {
+// room tells whether another session may begin.
+func (s *Server) room() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.roomLocked()
+}
+
+func (s *Server) roomLocked() error {
 	full := func(what string) error {
 		return &Refusal{Status: http.StatusServiceUnavailable, Code: "server-full", Detail: what, RetryAfter: 10 * time.Second}
 	}
 	switch {
 	case s.closed:
 		return full("the server is shutting down")
-	case len(s.sessions)+s.admitting >= s.cfg.MaxSessions:
+	case len(s.sessions) >= s.cfg.MaxSessions:
 		return full("the server carries as many sessions as it may")
-	case s.connecting+s.admitting >= s.cfg.MaxConnecting:
+	case s.connecting >= s.cfg.MaxConnecting:
 		return full("too many creators are connecting at this moment")
 	}
-	s.admitting++
 	return nil
 }
 
-func (s *Server) unreserve() {
-	s.mu.Lock()
-	s.admitting--
-	s.mu.Unlock()
-}
-
-// add makes a session findable; its place was reserved.
+// add makes a session findable and gives it its connection.
 func (s *Server) add(session *Session) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
-		return &Refusal{Status: http.StatusServiceUnavailable, Code: "server-full", Detail: "the server is shutting down", RetryAfter: 10 * time.Second}
+	if err := s.roomLocked(); err != nil {
+		return err
 	}
 	if _, taken := s.sessions[session.id]; taken {
 		return refuse(http.StatusConflict, "session-exists", "a session with this ID is in progress")
+	}
+	if err := session.connect(); err != nil {
+		return err
 	}
 	session.watch = time.AfterFunc(s.cfg.ConnectTimeout, session.check)
 	s.sessions[session.id] = session

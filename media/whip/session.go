@@ -158,7 +158,8 @@ func (s *Session) Stats() SessionStats {
 	return stats
 }
 
-// connect makes the peer connection of an admitted offer.
+// connect makes the peer connection of an admitted offer. It is quick: nothing
+// is gathered or sent yet.
 func (s *Session) connect() error {
 	settings := s.server.settings
 	settings.BufferFactory = s.receiver.buffer
@@ -171,6 +172,11 @@ func (s *Session) connect() error {
 	s.pc = pc
 	s.receiver.onRTP = s.received
 	s.receiver.send = func(p rtcp.Packet) { _ = pc.WriteRTCP([]rtcp.Packet{p}) }
+	pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
+		if state == webrtc.PeerConnectionStateFailed || state == webrtc.PeerConnectionStateClosed {
+			s.end(EndClosed)
+		}
+	})
 	return nil
 }
 
@@ -209,7 +215,7 @@ func (s *Session) negotiate(ctx context.Context, ufrag, pwd string) (string, err
 	return s.pc.LocalDescription().SDP, nil
 }
 
-// ETag names the present ICE session (RFC 9725 §4.3.1).
+// entityTag names the present ICE session (RFC 9725 §4.3.1).
 func (s *Session) entityTag() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
