@@ -15,14 +15,14 @@ var (
 	ErrFenced   = errors.New("the claim on this job was lost to another worker")
 )
 
-// MaxPage is the most a list query gives at once, and defaultPage what it gives
-// when it does not say.
-const (
-	MaxPage     = 200
-	defaultPage = 50
-)
+// MaxPage is the most that one list query gives.
+const MaxPage = 200
 
-// PageSize is the number of rows that a query's Limit stands for.
+// defaultPage is what a list query gives that sets no limit.
+const defaultPage = 50
+
+// PageSize is the number of rows that the Limit of a query stands for: the
+// default for zero, MaxPage for more than that.
 func PageSize(limit int) int {
 	if limit <= 0 {
 		return defaultPage

@@ -12,7 +12,7 @@ type LiveState string
 const (
 	OnAir LiveState = "on_air" // the creator is broadcasting
 	Ended LiveState = "ended"  // the creator ended it, or went silent for good
-	Lost  LiveState = "lost"   // our process died under it
+	Lost  LiveState = "lost"   // our process died under it, or could keep nothing
 )
 
 // What listeners read when a live is over (M22).

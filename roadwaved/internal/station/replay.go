@@ -13,7 +13,7 @@ func ReplayTitle(liveTitle string) string { return "[REPLAY] " + liveTitle }
 
 // A Replay is the published recording of a live (M10).
 type Replay struct {
-	ID          string // uuid v4
+	ID          string // a uuid
 	LiveID      string // unique: a live has at most one replay
 	Title       string
 	GeoType     string

@@ -14,13 +14,13 @@ const AnonymousCreator = "anonyme"
 // AgeClasses are the audiences a live can be meant for, the default first.
 var AgeClasses = []string{"tout public", "-10", "-12", "-16", "-18"}
 
-// The limits on what a creator can say about a live, in characters.
+// The limits on what a creator can say about a live.
 const (
-	MaxCreatorID = 200
-	MaxTitle     = 200
-	MaxZoneGeo   = 100
+	MaxCreatorID = 200 // characters
+	MaxTitle     = 200 // characters
+	MaxZoneGeo   = 100 // characters
 	MaxTags      = 10
-	MaxTag       = 50
+	MaxTag       = 50 // characters each
 )
 
 // A Request is what a creator asks for when going on air.
