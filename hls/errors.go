@@ -6,15 +6,16 @@ import "fmt"
 // attempt. The live goes on in memory.
 type StoreError struct {
 	Key string
-	// Dropped says that no further attempt will be made: so much waits behind
-	// it that players have moved on. The stored playlist marks the segment as a gap.
+	// Dropped says that no further attempt will be made. A segment is dropped
+	// when so much waits behind it that players have moved on, and becomes a gap in
+	// the stored playlist; a playlist is followed by a newer one.
 	Dropped bool
 	Err     error
 }
 
 func (e StoreError) Error() string {
 	if e.Dropped {
-		return fmt.Sprintf("hls: %s is given up, the store is too slow: %v", e.Key, e.Err)
+		return fmt.Sprintf("hls: store %s, given up: %v", e.Key, e.Err)
 	}
 	return fmt.Sprintf("hls: store %s, will try again: %v", e.Key, e.Err)
 }

@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// maxZipped is the longest playlist that is compressed, some 30 hours.
+// maxZipped is the longest playlist that is compressed, some hundred hours.
 const maxZipped = 1 << 20
 
 // NewHandler serves the media in a [Store] (playlists, segments, MP3) under
 // their keys: mount it with [net/http.StripPrefix] so that the path that is
-// left is the key. Only the types that [ContentType] knows are served, GET and
-// HEAD, whole or in ranges, streamed from the store. Segments may be cached
-// for ever, playlists for a second, everything else for ten.
+// left is the key. Whatever else the store holds, recordings for one, is not
+// served. GET and HEAD, whole or in ranges, streamed from the store. Segments
+// may be cached for ever, live playlists for a second, all else for ten.
 func NewHandler(store Store) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if readOnly(w, r) {
@@ -30,7 +30,7 @@ func NewHandler(store Store) http.Handler {
 // cacheOf is how long an object of that name may be cached.
 func cacheOf(key string) string {
 	switch path.Ext(key) {
-	case ".ts", ".mp4", ".m4s":
+	case ".ts", ".mp4":
 		return cacheSegment
 	case ".m3u8":
 		if path.Base(key) == playlistName {

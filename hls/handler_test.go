@@ -169,7 +169,7 @@ func TestHandlerOfAnEmptyLive(t *testing.T) {
 
 func TestStoreHandler(t *testing.T) {
 	store := NewMemory()
-	for _, key := range []string{"replay/1/index.m3u8", "replay/1/mp3/0.ts", "replay/1/audio.mp3", "replay/1/notes.txt", "live/2/opus/media.m3u8"} {
+	for _, key := range []string{"replay/1/index.m3u8", "replay/1/mp3/0.ts", "replay/1/audio.mp3", "replay/1/notes.txt", "raw/1.opus", "live/2/opus/media.m3u8"} {
 		if err := store.Put(t.Context(), key, strings.NewReader("0123456789"+key)); err != nil {
 			t.Fatal(err)
 		}
@@ -199,7 +199,7 @@ func TestStoreHandler(t *testing.T) {
 	if zipped.Header().Get("Content-Encoding") != "gzip" || zipped.Header().Get("Content-Length") != fmt.Sprint(zipped.Body.Len()) {
 		t.Errorf("a stored playlist, gzip accepted: %v", zipped.Header())
 	}
-	for _, path := range []string{"replay/1/notes.txt", "replay/2/index.m3u8", "../secret.ts", "replay/../../x.mp3", "", "replay/1", "//replay/1/audio.mp3", "a\x00.ts"} {
+	for _, path := range []string{"replay/1/notes.txt", "raw/1.opus", "replay/2/index.m3u8", "../secret.ts", "replay/../../x.mp3", "", "replay/1", "//replay/1/audio.mp3", "a\x00.ts"} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.URL.Path = path
 		w := httptest.NewRecorder()
@@ -307,3 +307,37 @@ func BenchmarkListeners(b *testing.B) {
 }
 
 var _ media.Sink = (*Live)(nil)
+
+// FuzzPath asks for any path: the answer is media or a refusal, never a panic,
+// and never what the path does not name.
+func FuzzPath(f *testing.F) {
+	for _, path := range []string{"/index.m3u8", "/opus/t-1.mp4", "//opus//t-0.mp4", "/opus/t-1.mp4/", "opus/../opus/media.m3u8", "/opus/t-\x00.mp4"} {
+		f.Add(path)
+	}
+	store := NewMemory()
+	l, err := NewLive(Config{ID: "t", Store: store, Prefix: "live/7"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { _ = l.Remove(context.Background()) })
+	for _, p := range packets(0, 400) {
+		if err := l.WritePacket(p); err != nil {
+			f.Fatal(err)
+		}
+	}
+	f.Fuzz(func(t *testing.T, path string) {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.URL.Path = path
+		for _, h := range []http.Handler{l, NewHandler(store)} {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			_, name := lastElements(path)
+			if w.Code == http.StatusOK && ContentType(name) != w.Header().Get("Content-Type") {
+				t.Errorf("%q is answered with %s", path, w.Header().Get("Content-Type"))
+			}
+			if w.Code != http.StatusOK && w.Code != http.StatusNotFound {
+				t.Errorf("%q is answered with %d", path, w.Code)
+			}
+		}
+	})
+}

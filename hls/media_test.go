@@ -112,20 +112,15 @@ func TestFFmpegPlaysALive(t *testing.T) {
 // TestFFmpegHearsNoSeam stops and starts the ladder in the middle of a live.
 func TestFFmpegHearsNoSeam(t *testing.T) {
 	mediatest.Tool(t, "ffmpeg")
-	config := aacLadder(hls.Config{LadderIdle: 50 * time.Millisecond})
-	live, url := serveLive(t, config)
+	live, url := serveLive(t, aacLadder(hls.Config{}))
 	sent := speech(24 * time.Second)
 	write(t, live, sent[:9*50])
 	for _, from := range []int{9, 14, 19} {
 		fetch(t, url+"/aac48/media.m3u8")
-		for range 6000 {
-			if !live.Stats().Ladder {
-				break
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
+		live.PauseLadder()
 		write(t, live, sent[from*50:(from+5)*50])
 	}
+	live.Wake()
 	if err := live.Close(); err != nil {
 		t.Fatal(err)
 	}

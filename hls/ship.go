@@ -144,6 +144,7 @@ func (s *ship) run() {
 		if p, ok := s.take(); ok {
 			s.carry(p)
 			s.list(false)
+			s.sweep()
 			continue
 		}
 		s.sweep()

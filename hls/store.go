@@ -85,26 +85,24 @@ func clip(s string) string {
 	return s
 }
 
-// contentTypes are the media this package makes, and the MP3 and images that
-// are published beside them.
+// contentTypes are the media this package makes, and the MP3 that is published
+// beside them. Nothing else is served.
 var contentTypes = map[string]string{
 	".m3u8": "application/vnd.apple.mpegurl",
 	".ts":   "video/mp2t",
 	".mp4":  "audio/mp4",
-	".m4s":  "audio/mp4",
 	".mp3":  "audio/mpeg",
-	".ogg":  "audio/ogg",
-	".opus": "audio/ogg",
-	".png":  "image/png",
-	".jpg":  "image/jpeg",
-	".json": "application/json",
 }
 
 // ContentType is the media type of the object that key names, by its
 // extension, or application/octet-stream.
 func ContentType(key string) string {
-	if t, ok := contentTypes[path.Ext(key)]; ok {
+	extension := path.Ext(key)
+	if t, ok := contentTypes[extension]; ok {
 		return t
+	}
+	if extension == ".opus" || extension == ".ogg" { // recordings and their backups
+		return "audio/ogg"
 	}
 	return "application/octet-stream"
 }

@@ -1,8 +1,10 @@
 package hls_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,4 +67,38 @@ func TestDirDoesNotFollowLinksOut(t *testing.T) {
 		o.Close()
 		t.Error("a link led out of the store")
 	}
+}
+
+// FuzzDir writes under any key: what is accepted can be read back, and nothing
+// appears beside the store.
+func FuzzDir(f *testing.F) {
+	for _, key := range []string{"a/b.ts", "../x", "/abs", "a/./b", ".put-1", "a\\b", "x/..", "con", "a\x00"} {
+		f.Add(key)
+	}
+	outer := f.TempDir()
+	dir, err := hls.NewDir(filepath.Join(outer, "store"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { _ = dir.Close() })
+	f.Fuzz(func(t *testing.T, key string) {
+		err := dir.WithoutSync().Put(t.Context(), key, strings.NewReader(key))
+		if accepted := hls.CheckKey(key) == nil; (err == nil) != accepted {
+			t.Fatalf("CheckKey(%q) = %v, Put = %v", key, hls.CheckKey(key), err)
+		}
+		if err == nil {
+			o, err := dir.Open(t.Context(), key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(o.Close(), dir.Delete(t.Context(), key)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for path, want := range map[string]int{outer: 1, filepath.Join(outer, "store"): 0} {
+			if entries, err := os.ReadDir(path); err != nil || len(entries) != want {
+				t.Fatalf("after %q there are %d entries in %s: %v", key, len(entries), path, err)
+			}
+		}
+	})
 }

@@ -23,7 +23,8 @@ var ErrNoFrames = errors.New("hls: there is nothing to package: no frames came")
 type VODConfig struct {
 	// Store receives the segments and playlists. Required.
 	Store Store
-	// Prefix begins every key. It must be of this recording alone. Required.
+	// Prefix begins every key. It must be of this recording alone, and another
+	// one when its frames change, for caches keep segments for ever. Required.
 	Prefix string
 	// Track describes the frames. Required.
 	Track media.Track
