@@ -3,9 +3,7 @@ package whip_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -17,10 +15,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pion/ice/v4"
-	"github.com/pion/webrtc/v4"
 	"github.com/roadwave/roadwave/media/mediatest"
 	"github.com/roadwave/roadwave/media/whip"
+	"github.com/roadwave/roadwave/media/whip/whiptest"
 )
 
 // publishEnv makes the test binary a process of publishers, so that their work
@@ -61,7 +58,7 @@ func BenchmarkSession(b *testing.B) {
 }
 
 // A receiverUnderTest gives the URL to publish to and how many packets it got.
-type receiverUnderTest func(b *testing.B) (url string, received *atomic.Int64)
+type receiverUnderTest func(b *testing.B) (url string, received func() int64)
 
 func benchmarkReceiver(b *testing.B, lives int, receiver receiverUnderTest) {
 	const window = 4 * time.Second
@@ -76,16 +73,16 @@ func benchmarkReceiver(b *testing.B, lives int, receiver receiverUnderTest) {
 		if err := publishers.Start(); err != nil {
 			b.Fatal(err)
 		}
-		for deadline := time.Now().Add(20 * time.Second); received.Load() < int64(50*lives); time.Sleep(10 * time.Millisecond) {
+		for deadline := time.Now().Add(20 * time.Second); received() < int64(50*lives); time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				b.Fatal("the lives do not begin")
 			}
 		}
 		time.Sleep(time.Second)
-		packets, cpu, at := received.Load(), cpuTime(b), time.Now()
+		packets, cpu, at := received(), cpuTime(b), time.Now()
 		time.Sleep(window)
 		cpu, elapsed := cpuTime(b)-cpu, time.Since(at)
-		packets = received.Load() - packets
+		packets = received() - packets
 		goroutines = runtime.NumGoroutine() - goroutines
 		runtime.GC()
 		used := memory() - before
@@ -113,8 +110,8 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-func whipReceiver(b *testing.B) (string, *atomic.Int64) {
-	received := new(atomic.Int64)
+func whipReceiver(b *testing.B) (string, func() int64) {
+	var received atomic.Int64
 	st := newStation(b, func(cfg *whip.Config) {
 		cfg.EndAfter, cfg.NoticeAfter = 0, 0
 		cfg.OnPublish = func(_ context.Context, s *whip.Session) error {
@@ -129,65 +126,18 @@ func whipReceiver(b *testing.B) (string, *atomic.Int64) {
 			}
 		}
 	})
-	return st.url, received
+	return st.url, received.Load
 }
 
-// bareReceiver is the obvious way: Pion's defaults on one UDP port, ReadRTP in
-// a loop, nothing done with the packets.
-func bareReceiver(b *testing.B) (string, *atomic.Int64) {
-	received := new(atomic.Int64)
-	udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+func bareReceiver(b *testing.B) (string, func() int64) {
+	bare, err := whiptest.NewBare()
 	if err != nil {
 		b.Fatal(err)
 	}
-	_ = udp.SetReadBuffer(4 << 20)
-	mux := ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: udp})
-	var settings webrtc.SettingEngine
-	settings.SetICEUDPMux(mux)
-	settings.SetIncludeLoopbackCandidate(true)
-	api := webrtc.NewAPI(webrtc.WithSettingEngine(settings))
-	var mu sync.Mutex
-	var peers []*webrtc.PeerConnection
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPost {
-			return
-		}
-		offer, _ := io.ReadAll(r.Body)
-		pc, err := api.NewPeerConnection(webrtc.Configuration{})
-		if err != nil {
-			b.Error(err)
-			return
-		}
-		mu.Lock()
-		peers = append(peers, pc)
-		mu.Unlock()
-		pc.OnTrack(func(t *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
-			for {
-				if _, _, err := t.ReadRTP(); err != nil {
-					return
-				}
-				received.Add(1)
-			}
-		})
-		_ = pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: string(offer)})
-		answer, err := pc.CreateAnswer(nil)
-		if err != nil {
-			b.Error(err)
-			return
-		}
-		gathered := webrtc.GatheringCompletePromise(pc)
-		_ = pc.SetLocalDescription(answer)
-		<-gathered
-		w.Header().Set("Location", "/session")
-		w.WriteHeader(http.StatusCreated)
-		_, _ = io.WriteString(w, pc.LocalDescription().SDP)
-	}))
+	web := httptest.NewServer(bare)
 	b.Cleanup(func() {
-		server.Close()
-		for _, pc := range peers {
-			_ = pc.GracefulClose()
-		}
-		_ = mux.Close()
+		web.Close()
+		_ = bare.Close()
 	})
-	return server.URL, received
+	return web.URL, bare.Received
 }
