@@ -124,7 +124,7 @@ func (m *Maker) Analyze(ctx context.Context, recording string) (*Analysis, error
 
 func (m *Maker) analyze(ctx context.Context, src source, r *reporter) (*Analysis, error) {
 	r.at(Analyzing, 0, src.blocks)
-	env, g := &envelope{}, newGauge(0)
+	env, g := newEnvelope(src.blocks), newGauge(0)
 	err := m.ffmpeg.decode(ctx, src, func(block []float32) error {
 		env.add(g.write(block))
 		if env.blocks()%1024 == 0 {

@@ -56,6 +56,13 @@ var powers = sync.OnceValue(func() *[1 << 16]float32 {
 	return &t
 })
 
+// newEnvelope makes room for about as many blocks as are expected, so that eight
+// hours do not grow by copying.
+func newEnvelope(expected int) *envelope {
+	room := min(expected+expected/64, blocksIn(12*time.Hour))
+	return &envelope{power: make([]level, 0, room), peak: make([]level, 0, room)}
+}
+
 func (e *envelope) add(power float64, peak float32) {
 	e.power = append(e.power, powerLevel(power))
 	e.peak = append(e.peak, peakLevel(peak))
