@@ -7,7 +7,10 @@ import (
 	"flag"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +26,7 @@ var pictures = flag.String("pictures", "", "folder to write pictures of the page
 // tape is what the creator says, again and again: some seconds that nowhere
 // resemble themselves, so that any half second of it can be found again.
 func tape() []float32 {
-	const length = 20 * time.Second
+	const length = 18 * time.Second
 	return mediatest.Mix(mediatest.Speech(mediatest.Voice{Pitch: 150, Seed: 7}, -22, length), mediatest.Sweep(300, 3000, -32, length))
 }
 
@@ -48,7 +51,7 @@ func TestStudioToListener(t *testing.T) {
 	said := tape()
 	creator := webtest.Open(t, microphone(t, said))
 	public := webtest.Open(t, "")
-	d := startDaemon(t, t.TempDir())
+	d := startPlainDaemon(t, t.TempDir())
 
 	studio := goLive(t, creator, d)
 	since := time.Now()
@@ -90,6 +93,25 @@ func TestStudioToListener(t *testing.T) {
 	listener.Wait(60*time.Second, `document.getElementById('stage').hidden`) // heard to the end
 	listener.Picture(*pictures, "e2e-listen-ended")
 	hearReplay(t, listener, d, id, said)
+}
+
+// startPlainDaemon starts a roadwaved built without the race detector, which
+// makes the encoders slower than the sound on a busy machine: what is heard is
+// then cut for reasons of no interest here.
+func startPlainDaemon(t *testing.T, data string) *testDaemon {
+	t.Helper()
+	info, ok := debug.ReadBuildInfo()
+	raced := ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+	if raced {
+		plain := filepath.Join(t.TempDir(), "roadwaved")
+		if out, err := exec.Command("go", "build", "-o", plain, ".").CombinedOutput(); err != nil {
+			t.Fatalf("building roadwaved: %v\n%s", err, out)
+		}
+		self := os.Args[0]
+		os.Args[0] = plain
+		defer func() { os.Args[0] = self }()
+	}
+	return startDaemon(t, data)
 }
 
 // goLive fills in the studio's form and presses the button.
@@ -189,11 +211,25 @@ func matches(t *testing.T, what string, said, heard []float32) {
 	}
 }
 
+// findAgain looks for each half second of heard in said, first where it should
+// follow the one before it, then everywhere.
 func findAgain(said, heard []float32) (found int, similarities []float64) {
-	for piece := int(media.Samples(time.Second / 2)); len(heard) >= piece; heard = heard[piece:] {
-		_, s := mediatest.Align(heard[:piece], said)
+	const same = 0.8 // correlation; another voice stays below
+	piece := int(media.Samples(time.Second / 2))
+	loop := append(append([]float32{}, said...), said[:3*piece]...)
+	next := -1 // where in loop the next piece should be; -1 is unknown
+	for ; len(heard) >= piece; heard = heard[piece:] {
+		at, s := 0, 0.0
+		if next >= 0 {
+			from, to := max(0, next-piece), min(len(loop), next+2*piece)
+			at, s = mediatest.Align(heard[:piece], loop[from:to])
+			at += from
+		}
+		if s <= same {
+			at, s = mediatest.Align(heard[:piece], loop)
+		}
 		similarities = append(similarities, s)
-		if s > 0.8 {
+		if next = (at + piece) % len(said); s > same {
 			found++
 		}
 	}
@@ -203,11 +239,12 @@ func findAgain(said, heard []float32) (found int, similarities []float64) {
 // TestFindAgain makes sure that another voice is not taken for the same.
 func TestFindAgain(t *testing.T) {
 	said := tape()
-	if found, all := findAgain(said, said[:len(said)/4]); found != len(all) {
+	end := said[len(said)-int(media.Samples(1200*time.Millisecond)):]
+	if found, all := findAgain(said, append(append([]float32{}, end...), said[:media.Samples(3*time.Second)]...)); found != len(all) {
 		t.Errorf("of the same sound only %d of %d half seconds were found: %.2f", found, len(all), all)
 	}
-	other := mediatest.Speech(mediatest.Voice{Pitch: 150, Seed: 8}, -22, 5*time.Second)
-	if found, all := findAgain(said, other); found > 1 {
+	other := mediatest.Speech(mediatest.Voice{Pitch: 150, Seed: 8}, -22, 2*time.Second)
+	if found, all := findAgain(said, other); found > 0 {
 		t.Errorf("of another voice %d of %d half seconds were found: %.2f", found, len(all), all)
 	} else {
 		t.Logf("another voice: similarities %.2f", all)
