@@ -30,8 +30,8 @@ const (
 	deviation   = 1.5   // dB; noise has 0.5, music 3, a voice 5 and more
 	hysteresis  = 3.0   // dB above the threshold end a silence
 
-	// deepest is the level in LUFS under which nothing counts as sound
-	// (the absolute gate of BS.1770-4).
+	// deepest is the level in LUFS under which nothing counts as sound (the
+	// absolute gate of BS.1770-4), unless the recording itself is as soft.
 	deepest = -70.0
 
 	// levelBlocks is how many blocks a level is averaged over: 40 ms, two periods
@@ -55,8 +55,8 @@ type detector struct {
 func newDetector(env *envelope, threshold, integrated float64, shortest time.Duration) detector {
 	d := detector{env: env, shortest: blocksIn(shortest), below: threshold, steady: math.Inf(-1)}
 	if threshold == 0 {
-		d.below = max(deepest, integrated+deepBelow)
-		d.steady = max(deepest, integrated+steadyBelow)
+		d.steady = integrated + steadyBelow
+		d.below = min(max(deepest, integrated+deepBelow), d.steady)
 	}
 	return d
 }

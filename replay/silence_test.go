@@ -66,6 +66,7 @@ func TestSilencesFound(t *testing.T) {
 			want: found{{4, 12}}, removed: found{{4.5, 11.5}}},
 		{name: "a loud road is atmosphere", sound: join(talk(4), silence(8), talk(4)).mix(road(16, 0.03, 1))},
 		{name: "a soft voice", sound: join(talk(5), voice(6, 2).gain(-22), talk(5))},
+		{name: "all very soft", sound: join(talk(4), silence(5), talk(4), silence(2), talk(4)).gain(-40), want: found{{4, 9}}},
 		{name: "soft music", sound: join(talk(5), music(6, 2).gain(-36), talk(5))},
 		{name: "a soft voice after a pause on the road", sound: join(talk(5), silence(5), voice(6, 2).gain(-22), silence(5), talk(5)).mix(road(26, 5e-4, 1)),
 			want: found{{5, 10}, {16, 21}}},
