@@ -90,6 +90,7 @@ function waitForEnd() {
 // finish tells that the live is over. Who listens hears the last seconds out:
 // what they hear is as old as their buffer is long.
 function finish(message) {
+  if (over) return;
   over = true;
   badge('TERMINÉ', '');
   show($('since'), '');
@@ -192,7 +193,7 @@ function statusText() {
   if (over) return audio.paused ? '' : 'Vous entendez les dernières secondes.';
   if (audio.paused) return 'Appuyez pour écouter';
   const late = player.behind;
-  return late === undefined ? 'En direct' : `En direct, ${Math.round(late)} s après le studio`;
+  return late === undefined ? 'En direct' : `En direct, environ ${5 * Math.round(late / 5)} s après le studio`;
 }
 
 $('play').addEventListener('click', toggle);
@@ -200,7 +201,11 @@ $('to-live').addEventListener('click', () => player.toLive());
 $('volume').addEventListener('input', () => { audio.volume = Number($('volume').value); });
 for (const name of ['play', 'pause', 'playing', 'waiting', 'ended', 'canplay', 'emptied']) audio.addEventListener(name, refresh);
 setInterval(refresh, 1000);
-player.addEventListener('trouble', () => { trouble = true; refresh(); });
+player.addEventListener('trouble', () => {
+  trouble = true;
+  if (over) quiet(); // what was left to hear is gone
+  refresh();
+});
 player.addEventListener('fine', () => { trouble = false; });
 navigator.mediaSession?.setActionHandler?.('play', toggle);
 navigator.mediaSession?.setActionHandler?.('pause', toggle);

@@ -66,7 +66,6 @@ export class Player extends EventTarget {
       this.#hls.recoverMediaError();
       return;
     }
-    this.dispatchEvent(new Event('trouble'));
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       const { paused, currentTime } = this.audio;
@@ -74,6 +73,7 @@ export class Player extends EventTarget {
       if (!this.#live) this.audio.currentTime = currentTime;
       if (!paused) this.play().catch(() => {}); // the listener pressed pause meanwhile
     }, retry);
+    this.dispatchEvent(new Event('trouble')); // last: who hears it may unload
   }
 
   // behind is how many seconds of the live are still to come before what is

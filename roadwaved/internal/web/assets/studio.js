@@ -76,7 +76,7 @@ async function goLive() {
     await openMic();
     const token = tokenOf(form);
     const publication = new Publication({ stream: microphone, token, bitrate, stereo: field('stereo').checked });
-    live = { publication, token, stop: new AbortController(), timers: [] };
+    live = { publication, token, since: Date.now(), stop: new AbortController(), timers: [] };
     await publication.start(`/whip?${description(form)}`);
   } catch (error) {
     live?.publication.end();
