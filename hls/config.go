@@ -79,8 +79,9 @@ type Config struct {
 	// LadderIdle is how long the ladder goes on after the last request for
 	// it. Default 1 min.
 	LadderIdle time.Duration
-	// Backfill is how much of the past the ladder begins with. Default and
-	// most: Window less two segments.
+	// Backfill is how much of the past the ladder begins with: more is a longer
+	// list for the first listener, and a longer wait. At most Window less two
+	// segments. Default 30 s or that.
 	Backfill time.Duration
 
 	// PutTimeout bounds one attempt to write to Store. Default 10 s.
@@ -164,7 +165,7 @@ func (c *Config) completeTimes() error {
 	if c.Window < least || c.Window > 10*time.Minute {
 		return fmt.Errorf("hls: Window %v: give %v to 10m0s", c.Window, least)
 	}
-	orDefault(&c.Backfill, c.Window-2*d)
+	orDefault(&c.Backfill, min(30*time.Second, c.Window-2*d))
 	if c.Backfill < 0 || c.Backfill > c.Window-2*d {
 		return fmt.Errorf("hls: Backfill %v: give at most %v", c.Backfill, c.Window-2*d)
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -340,4 +341,52 @@ func FuzzPath(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestManyListeners asks for everything from many goroutines while the live is
+// written, its ladder comes and goes, and it ends: for the race detector.
+func TestManyListeners(t *testing.T) {
+	fake := &fakeLadder{}
+	l := newLive(t, Config{ID: "t", Store: NewMemory(), NewTranscoder: fake.new, Rungs: rungs()})
+	writeAll(t, l, packets(0, 500))
+	done := make(chan struct{})
+	var listeners sync.WaitGroup
+	for i := range 16 {
+		listeners.Go(func() {
+			paths := []string{"/index.m3u8", "/opus.m3u8", "/opus/media.m3u8", "/aac48/media.m3u8", "/aac32/media.m3u8"}
+			for n := i; ; n++ {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				path := paths[n%len(paths)]
+				if n%3 == 0 {
+					path = fmt.Sprintf("/aac48/t-%d.ts", n%60)
+				}
+				w := httptest.NewRecorder()
+				l.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+				switch w.Code {
+				case http.StatusOK, http.StatusNotFound, http.StatusServiceUnavailable, http.StatusGone:
+				default:
+					t.Errorf("GET %s: %d", path, w.Code)
+				}
+				_ = l.Stats()
+			}
+		})
+	}
+	for i := range int64(20) {
+		writeAll(t, l, packets(480000+i*96000, 100))
+		if i%7 == 3 {
+			l.PauseLadder()
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := l.Remove(context.Background()); err != nil {
+		t.Error(err)
+	}
+	close(done)
+	listeners.Wait()
 }

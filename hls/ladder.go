@@ -145,7 +145,7 @@ func (d *ladder) run(ctx context.Context, done chan struct{}) {
 			d.live.endRungs()
 		}
 		if err == nil || ctx.Err() != nil || d.idle() || lastTries == maxLastTries {
-			if d.leave() {
+			if d.leave(ctx) {
 				return
 			}
 			continue
@@ -174,13 +174,13 @@ func (d *ladder) pause(ctx context.Context, long time.Duration) {
 
 // leave ends the ladder, for good when the rungs have their end, unless
 // somebody came to listen at the last moment.
-func (d *ladder) leave() bool {
+func (d *ladder) leave(ctx context.Context) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	l := d.live
 	d.stopped = d.stopped || l.ended.Load() && (l.first.snap.Load().ended || !l.opus.begun())
 	d.running.Store(false)
-	if d.stopped || d.idle() {
+	if d.stopped || ctx.Err() != nil || d.idle() {
 		d.cancel()
 		return true
 	}

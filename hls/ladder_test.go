@@ -142,7 +142,7 @@ func TestLadderStartsInThePast(t *testing.T) {
 				t.Errorf("%s begins with %d segments, want at least 30 s", name, len(m.Segments))
 			}
 		}
-		most := (int64(30)-18)*96000 - preRoll
+		most := (int64(30)-15)*96000 - preRoll
 		if got := fake.firsts(); len(got) != 1 || got[0] > most || got[0] < most-media.SampleRate {
 			t.Errorf("the transcoder began at %d, want a little before %d", got, most)
 		}
@@ -321,7 +321,7 @@ func TestLadderWithOddPackets(t *testing.T) {
 			}
 		}
 		opus, m := mediaList(t, l, "/opus/media.m3u8"), mediaList(t, l, "/aac48/media.m3u8")
-		if behind := last(opus) - last(m); behind > 1 || len(m.Segments) < 15 || failed.Load() > 0 {
+		if behind := last(opus) - last(m); behind > 1 || len(m.Segments) < 14 || failed.Load() > 0 {
 			t.Errorf("packets of %d samples: the rung is %d segments behind, lists %d, %d failures", duration, behind, len(m.Segments), failed.Load())
 		}
 		if s := l.Stats(); !s.Ladder || s.Segments != 50 {

@@ -41,11 +41,10 @@ func newTSContainer(t media.Track) (*tsContainer, error) {
 	if t.Codec == media.CodecMP3 {
 		return c, nil
 	}
-	c.aac = &codecs.MPEG4Audio{Config: mpeg4audio.Config{
+	c.aac = &codecs.MPEG4Audio{Config: mpeg4audio.AudioSpecificConfig{
 		Type:          mpeg4audio.ObjectTypeAACLC,
 		SampleRate:    t.SampleRate,
 		ChannelConfig: uint8(t.Channels),
-		ChannelCount:  t.Channels,
 	}}
 	if t.Config != nil {
 		if err := c.aac.Unmarshal(t.Config); err != nil {
