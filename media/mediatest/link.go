@@ -2,6 +2,7 @@ package mediatest
 
 import (
 	"cmp"
+	"container/heap"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -58,14 +59,42 @@ type Link struct {
 	begun  time.Time                       // first media datagram
 	backs  map[netip.AddrPort]*net.UDPConn // per client: what the server sees
 	queue  [2]time.Time                    // when the last datagram of each direction leaves
-	flying int
+	flying flight
+	drawn  int64
 	closed bool
+	wake   chan struct{}
 }
 
 const (
 	linkClients = 256  // addresses that are relayed
 	linkFlying  = 8192 // datagrams that are delayed at once
 )
+
+// A delayed datagram is on its way.
+type delayed struct {
+	leave    time.Time
+	number   int64 // of those that leave together, the first drawn goes first
+	datagram []byte
+	send     func([]byte)
+}
+
+// A flight is a heap of delayed datagrams, the next to land first.
+type flight []delayed
+
+func (f flight) Len() int { return len(f) }
+func (f flight) Less(i, k int) bool {
+	if !f[i].leave.Equal(f[k].leave) {
+		return f[i].leave.Before(f[k].leave)
+	}
+	return f[i].number < f[k].number
+}
+func (f flight) Swap(i, k int) { f[i], f[k] = f[k], f[i] }
+func (f *flight) Push(d any)   { *f = append(*f, d.(delayed)) }
+func (f *flight) Pop() any {
+	last := (*f)[len(*f)-1]
+	*f = (*f)[:len(*f)-1]
+	return last
+}
 
 // NewLink starts a relay to a server's UDP address.
 func NewLink(target string, cfg LinkConfig) (*Link, error) {
@@ -81,9 +110,10 @@ func NewLink(target string, cfg LinkConfig) (*Link, error) {
 	at := address.AddrPort()
 	l := &Link{
 		cfg: cfg, target: netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), front: front,
-		random: rand.New(rand.NewPCG(cfg.Seed, 0)), backs: map[netip.AddrPort]*net.UDPConn{},
+		random: rand.New(rand.NewPCG(cfg.Seed, 0)), backs: map[netip.AddrPort]*net.UDPConn{}, wake: make(chan struct{}, 1),
 	}
 	l.wg.Go(l.forward)
+	l.wg.Go(l.deliver)
 	return l, nil
 }
 
@@ -105,6 +135,7 @@ func (l *Link) Close() error {
 		_ = back.Close()
 	}
 	l.mu.Unlock()
+	l.hurry()
 	err := l.front.Close()
 	l.wg.Wait()
 	return err
@@ -198,34 +229,64 @@ func (l *Link) carry(direction int, datagram []byte, send func([]byte)) {
 		l.queue[direction] = leave
 	}
 	late := leave.After(now)
-	if copies > 0 && late && l.flying+copies > linkFlying {
+	if late && len(l.flying)+copies > linkFlying {
 		copies = 0
 	}
-	if late {
-		l.flying += copies
-	}
 	l.stats.Passed += int64(copies)
+	if late && copies > 0 {
+		datagram = slices.Clone(datagram)
+		for range copies {
+			l.drawn++
+			heap.Push(&l.flying, delayed{leave, l.drawn, datagram, send})
+		}
+	}
 	l.mu.Unlock()
 
-	if copies > 0 && late {
-		datagram = slices.Clone(datagram)
+	if late {
+		l.hurry()
+		return
 	}
 	for range copies {
-		if late {
-			time.AfterFunc(leave.Sub(now), func() { l.land(datagram, send) })
-		} else {
-			send(datagram)
-		}
+		send(datagram)
 	}
 }
 
-func (l *Link) land(datagram []byte, send func([]byte)) {
-	l.mu.Lock()
-	l.flying--
-	closed := l.closed
-	l.mu.Unlock()
-	if !closed {
-		send(datagram)
+// hurry makes deliver look at what is flying.
+func (l *Link) hurry() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// deliver lets delayed datagrams land, in order however late it gets to run.
+func (l *Link) deliver() {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		l.mu.Lock()
+		if l.closed {
+			l.mu.Unlock()
+			return
+		}
+		now, next := time.Now(), time.Hour
+		var landing []delayed
+		for len(l.flying) > 0 {
+			if next = l.flying[0].leave.Sub(now); next > 0 {
+				break
+			}
+			landing = append(landing, heap.Pop(&l.flying).(delayed))
+			next = time.Hour
+		}
+		l.mu.Unlock()
+		for _, d := range landing {
+			d.send(d.datagram)
+		}
+		timer.Reset(next)
+		select {
+		case <-timer.C:
+		case <-l.wake:
+		}
 	}
 }
 

@@ -186,15 +186,35 @@ func (r *receiver) next() (media.Packet, error) {
 	}
 }
 
+// On a busy machine a timer fires late, and what the reader waits for may have
+// arrived in time and stand behind it in a queue. So it waits once more, for as
+// long as it was late itself.
+const (
+	lateMin  = 5 * time.Millisecond
+	graceMax = 100 * time.Millisecond
+)
+
 func (r *receiver) sleep(due time.Time, limited bool) {
 	if !limited {
 		<-r.wake
 		return
 	}
-	r.timer.Reset(time.Until(due))
+	if r.rest(time.Until(due)) {
+		return
+	}
+	if late := time.Since(due); late >= lateMin {
+		r.rest(min(late, graceMax))
+	}
+}
+
+// rest sleeps, and tells whether it was woken.
+func (r *receiver) rest(d time.Duration) bool {
+	r.timer.Reset(d)
 	select {
 	case <-r.wake:
+		return true
 	case <-r.timer.C:
+		return false
 	}
 }
 

@@ -86,6 +86,19 @@ func TestTimeGoesOnInSilence(t *testing.T) {
 	})
 }
 
+func TestLateReaderLooksTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEar()
+		for late, want := range map[time.Duration]time.Duration{-time.Second: time.Second, 0: 0, lateMin / 2: 0, 30 * time.Millisecond: 30 * time.Millisecond, time.Hour: graceMax} {
+			begin := time.Now()
+			e.sleep(begin.Add(-late), true)
+			if slept := time.Since(begin); slept != want {
+				t.Errorf("%v late: slept %v, want %v", late, slept, want)
+			}
+		}
+	})
+}
+
 func TestAnotherSSRCGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEar()

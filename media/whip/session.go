@@ -258,6 +258,7 @@ func (s *Session) received() {
 
 func (s *Session) publish() {
 	defer close(s.published)
+	s.measure() // a loss in the first second waits for the right time already
 	err := s.server.cfg.OnPublish(s.server.context, s)
 	s.mu.Lock()
 	s.err = err
