@@ -28,7 +28,8 @@ type Config struct {
 
 	// OnState is told about every change of a session's state: once with
 	// [Live], [Stalled] and [Live] again as the network wants it, once with
-	// [Ended]. Calls for one session come in order. It must not block.
+	// [Ended], when everything is over. Calls for one session come in order.
+	// It must not block: packets wait meanwhile.
 	OnState func(s *Session, state State)
 
 	// Admit is asked before anything is allocated for an offer that could

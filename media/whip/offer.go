@@ -128,9 +128,6 @@ var transportAttributes = []string{"ice-ufrag", "ice-pwd", "fingerprint", "setup
 // inheritTransport completes the audio section with what the first section of
 // its bundle says, and checks that ICE and DTLS can begin.
 func (o *offer) inheritTransport() error {
-	if o.media.Attributes == nil {
-		return unprocessable("offer-incomplete", "the audio section has no attributes")
-	}
 	mid, hasMid := o.media.Attribute("mid")
 	group, _ := o.full.Attribute("group")
 	tags := strings.Fields(group)
@@ -142,10 +139,8 @@ func (o *offer) inheritTransport() error {
 			}
 		}
 	}
-	var ok bool
 	for _, need := range []string{"ice-ufrag", "ice-pwd", "fingerprint"} {
-		var value string
-		if value, ok = o.attribute(need); !ok || value == "" {
+		if value, _ := o.attribute(need); value == "" {
 			return unprocessable("offer-incomplete", "the offer has no a=%s: it is not a WebRTC offer (RFC 9429)", need)
 		}
 	}

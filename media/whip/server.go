@@ -56,10 +56,11 @@ func NewServer(cfg Config) (*Server, error) {
 	if err := registerOpus(s.codecs); err != nil {
 		return nil, err
 	}
-	if err := s.listen(); err != nil {
+	tcp, err := s.listen()
+	if err != nil {
 		return nil, err
 	}
-	if err := s.configure(hosts); err != nil {
+	if err := s.configure(hosts, tcp); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -92,14 +93,36 @@ func pionServers(servers []ICEServer, known bool) []webrtc.ICEServer {
 	return list
 }
 
-func (s *Server) listen() error {
+// listen opens the UDP port and the same one over TCP. Where any port will do,
+// it takes one that is free for both.
+func (s *Server) listen() (tcp *net.TCPListener, err error) {
 	address, err := net.ResolveUDPAddr("udp", s.cfg.UDPAddress)
 	if err != nil {
-		return fmt.Errorf("whip: UDP address %q: %w", s.cfg.UDPAddress, err)
+		return nil, fmt.Errorf("whip: UDP address %q: %w", s.cfg.UDPAddress, err)
 	}
-	if s.udp, err = net.ListenUDP("udp", address); err != nil {
-		return fmt.Errorf("whip: media port: %w (another program may have it; set UDPAddress)", err)
+	for range 20 {
+		if s.udp, err = net.ListenUDP("udp", address); err != nil {
+			return nil, fmt.Errorf("whip: media port: %w (another program may have it; set UDPAddress)", err)
+		}
+		if s.cfg.DisableTCP {
+			break
+		}
+		local := s.Addr()
+		if tcp, err = net.ListenTCP("tcp", &net.TCPAddr{IP: local.IP, Port: local.Port, Zone: local.Zone}); err == nil {
+			break
+		}
+		err = errors.Join(fmt.Errorf("whip: media port over TCP: %w (DisableTCP does without)", err), s.udp.Close())
+		if address.Port != 0 {
+			break
+		}
 	}
+	if err == nil {
+		s.growReadBuffer()
+	}
+	return tcp, err
+}
+
+func (s *Server) growReadBuffer() {
 	if err := growReadBuffer(s.udp, s.cfg.ReadBuffer); err != nil {
 		s.cfg.Logger.Warn("UDP receive buffer stays at the system's default", "error", err)
 	}
@@ -107,25 +130,19 @@ func (s *Server) listen() error {
 		s.cfg.Logger.Warn("the kernel gave a smaller UDP receive buffer than asked for; raise net.core.rmem_max, or packets of busy hours are lost",
 			"asked", s.cfg.ReadBuffer, "given", size)
 	}
-	return nil
 }
 
 // configure sets Pion up; what every session pays for is chosen here.
-func (s *Server) configure(hosts []string) error {
+func (s *Server) configure(hosts []string, tcp *net.TCPListener) error {
 	logs := pionLogs{s.cfg.Logger}
 	e := &s.settings
 	e.LoggerFactory = logs
 	s.udpMux = ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: s.udp, Logger: logs.NewLogger("udp")})
 	e.SetICEUDPMux(s.udpMux)
 	networks := []webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6}
-	if !s.cfg.DisableTCP {
-		local := s.Addr()
-		listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: local.IP, Port: local.Port, Zone: local.Zone})
-		if err != nil {
-			return fmt.Errorf("whip: media port over TCP: %w (DisableTCP does without)", err)
-		}
+	if tcp != nil {
 		s.tcpMux = ice.NewTCPMuxDefault(ice.TCPMuxParams{
-			Listener: limitListener(listener, 2*s.cfg.MaxSessions), Logger: logs.NewLogger("tcp"),
+			Listener: limitListener(tcp, 2*s.cfg.MaxSessions), Logger: logs.NewLogger("tcp"),
 			ReadBufferSize: 16, WriteBufferSize: 1 << 16, FirstStunBindTimeout: 5 * time.Second, AliveDurationForConnFromStun: 5 * time.Second,
 		})
 		e.SetICETCPMux(s.tcpMux)

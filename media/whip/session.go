@@ -87,7 +87,8 @@ func (s *Session) Value() any { return s.value }
 // Query is the query of the URL that the offer was sent to.
 func (s *Session) Query() url.Values { return s.query }
 
-// Header is the header of the request that brought the offer.
+// Header is the header of the request that brought the offer. It must not be
+// changed.
 func (s *Session) Header() http.Header { return s.header }
 
 // RemoteAddr is the address that request came from.
@@ -96,9 +97,10 @@ func (s *Session) RemoteAddr() string { return s.remote }
 // Created is when the offer was admitted.
 func (s *Session) Created() time.Time { return s.created }
 
-// ReadPacket gives the next packet; see [media.Source]. While the creator is
-// silent or gone it gives fillers in real time, until the session ends; then
-// what was held back, then [io.EOF].
+// ReadPacket gives the next packet; see [media.Source]. While nothing arrives it
+// gives fillers in real time, until the session ends; then what was held back,
+// then [io.EOF]. A live whose creator vanished therefore ends with fillers for
+// as long as Config.EndAfter.
 func (s *Session) ReadPacket() (media.Packet, error) { return s.receiver.next() }
 
 // Close ends the session. It does not wait; see [Session.Done].
