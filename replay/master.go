@@ -15,7 +15,7 @@ import (
 const (
 	// headroom in dB is left between the limiter's ceiling and the allowed peak:
 	// coding to MP3 moves peaks, and two meters may differ a little.
-	headroom = 0.8
+	headroom = 1.0
 	// doubt in dB is how far below the allowed peak our meter must read, so that
 	// another one agrees.
 	doubt = 0.05

@@ -9,7 +9,7 @@ import (
 	"github.com/roadwave/roadwave/media/loudness"
 )
 
-// An encoder moves peaks: what the limiter held at −1.8 dBTP can come back at
+// An encoder moves peaks: what the limiter held at −2 dBTP can come back at
 // −0.9. Encoding an hour again for a few such places would cost more than all
 // the rest, so the places are turned down inside the MP3: every half frame
 // (granule, 12 ms) has a gain of its own in steps of 1.5 dB (ISO 11172-3
