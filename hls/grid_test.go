@@ -1,6 +1,7 @@
 package hls
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/roadwave/roadwave/media"
@@ -96,5 +97,25 @@ func checkSnapshot(t *testing.T, s *snapshot, shape *shape, written int) {
 			t.Fatalf("segment %d at %d follows %d, which ended at %d", seg.number, seg.pts,
 				s.segments[i-1].number, s.segments[i-1].pts+s.segments[i-1].duration)
 		}
+	}
+}
+
+func TestHoleBeforeAFrameThatEndsItsSegment(t *testing.T) {
+	s := &shape{id: "f", length: 96000, target: 2, window: 20, keep: 20, maxBytes: 1 << 20}
+	r, err := newRendition(media.Track{Name: "opus", Codec: media.CodecOpus, SampleRate: 48000, Channels: 2}, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var numbers, times []int64
+	r.sealed = func(_ *rendition, s *segment, _ variant) {
+		numbers, times = append(numbers, s.number), append(times, s.pts)
+	}
+	for _, pts := range []int64{0, 960, 5*96000 - 100, 5 * 96000} {
+		if err := r.write(media.Packet{PTS: pts, Duration: 960, Data: []byte{1}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(numbers, []int64{0, 4}) || !slices.Equal(times, []int64{0, 5*96000 - 100}) {
+		t.Errorf("segments %v begin at %v", numbers, times)
 	}
 }

@@ -94,7 +94,7 @@ func (l *Live) serveRendition(w http.ResponseWriter, r *http.Request, rendition 
 		h.serve(w, r)
 		return
 	}
-	number, ok := rendition.number(name)
+	number, ok := rendition.numberIn(name)
 	if !ok {
 		refuse(w, http.StatusNotFound, cacheMissing, "no such segment")
 		return
@@ -111,8 +111,8 @@ func (l *Live) serveRendition(w http.ResponseWriter, r *http.Request, rendition 
 	refuse(w, http.StatusNotFound, cacheMissing, "this segment is not there, or not yet")
 }
 
-// number reads the segment number out of a name.
-func (r *rendition) number(name string) (int64, bool) {
+// numberIn reads the segment number out of a name.
+func (r *rendition) numberIn(name string) (int64, bool) {
 	rest, ok := strings.CutPrefix(name, r.shape.id)
 	if !ok || len(rest) < 2 || rest[0] != '-' {
 		return 0, false

@@ -269,6 +269,11 @@ func (l *Live) Remove(ctx context.Context) error {
 	if l.config.Store == nil {
 		return err
 	}
+	for _, s := range l.ships {
+		if s.started() {
+			err = errors.Join(err, s.wait(ctx)) // or it would come after the deletion
+		}
+	}
 	for info, e := range l.config.Store.List(ctx, l.config.Prefix+"/") {
 		if e == nil {
 			e = l.config.Store.Delete(ctx, info.Key)

@@ -1,6 +1,7 @@
 package hls
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -36,7 +37,8 @@ type rendition struct {
 	mu       sync.Mutex
 	box      container
 	grid     grid
-	pending  []media.Packet // of the open segment
+	number   int64          // of the segment that pending belongs to
+	pending  []media.Packet // not yet in a segment
 	arena    []byte         // their bytes
 	segments []*segment
 	bytes    int // of segments
@@ -74,36 +76,36 @@ func (r *rendition) write(p media.Packet) error {
 	if before {
 		err = r.seal()
 	}
+	r.number = r.grid.number
 	start := len(r.arena)
 	r.arena = append(r.arena, p.Data...)
 	p.Data = r.arena[start:len(r.arena):len(r.arena)]
 	r.pending = append(r.pending, p)
 	if after {
-		err = r.seal()
+		err = errors.Join(err, r.seal())
 	}
 	return err
 }
 
-// seal finishes the open segment. grid.next is already past it.
+// seal finishes the segment of the pending packets.
 func (r *rendition) seal() error {
-	number := r.grid.next - 1
 	packets := r.pending
 	frames := make([]media.Frame, len(packets))
 	for i, p := range packets {
 		frames[i] = media.Frame{PTS: p.PTS, Duration: p.Duration, Data: p.Data}
 	}
-	body, err := r.box.segment(number, frames)
+	body, err := r.box.segment(r.number, frames)
 	r.pending = r.pending[:0:0]
 	r.arena = make([]byte, 0, len(r.arena)+len(r.arena)/8) // the next one will be about as big
 	if err != nil {
-		return fmt.Errorf("segment %d of %s is missing: %w", number, r.track.Name, err)
+		return fmt.Errorf("segment %d of %s is missing: %w", r.number, r.track.Name, err)
 	}
 	last := len(frames) - 1
 	s := &segment{segmentInfo: segmentInfo{
-		number:   number,
+		number:   r.number,
 		pts:      frames[0].PTS,
 		duration: frames[last].End() - frames[0].PTS,
-		name:     r.shape.id + "-" + strconv.FormatInt(number, 10) + r.box.extension(),
+		name:     r.shape.id + "-" + strconv.FormatInt(r.number, 10) + r.box.extension(),
 	}}
 	s.resource = newResource(s.name, body, cacheSegment)
 	if r.rereads {

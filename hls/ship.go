@@ -97,6 +97,12 @@ func (s *ship) shed() {
 	}
 }
 
+func (s *ship) started() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.begun
+}
+
 func (s *ship) backlog() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -274,6 +280,11 @@ func (s *ship) close(ctx context.Context) error {
 		return nil
 	}
 	s.nudge()
+	return s.wait(ctx)
+}
+
+// wait waits until nothing more is written.
+func (s *ship) wait(ctx context.Context) error {
 	select {
 	case <-s.done:
 		return nil
