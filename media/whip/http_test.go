@@ -147,6 +147,7 @@ func TestRequests(t *testing.T) {
 		{"PATCH other ufrag", "PATCH", session, "a=ice-ufrag:else\r\n" + candidate, []string{fragment, owner, etag}, 422, "ice-session-unknown", ""},
 		{"trickle", "PATCH", session, ufrag + candidate, []string{fragment, owner, etag}, 204, "", ""},
 		{"trickle mDNS", "PATCH", session, ufrag + "a=candidate:1 1 udp 1 8ff2ad6c.local 9 typ host\r\na=end-of-candidates\r\n", []string{fragment, owner, etag}, 204, "", ""},
+		{"restart with an odd candidate", "PATCH", session, "a=ice-ufrag:anew\r\na=ice-pwd:aNewPasswordOfTwentyFour\r\na=candidate:1 1 udp x 192.0.2.7 9 typ host\r\n", []string{fragment, owner, "If-Match: *"}, 400, "fragment-malformed", ""},
 		{"restart", "PATCH", session, "a=ice-ufrag:anew\r\na=ice-pwd:aNewPasswordOfTwentyFour\r\n" + candidate, []string{fragment, owner, "If-Match: *"}, 200, "", "Content-Type: application/trickle-ice-sdpfrag"},
 		{"trickle after the restart", "PATCH", session, candidate, []string{fragment, owner, etag}, 412, "if-match-failed", ""},
 		{"DELETE", "DELETE", session, "", []string{owner}, 200, "", ""},

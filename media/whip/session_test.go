@@ -304,7 +304,7 @@ func TestStats(t *testing.T) {
 	publish(t, st.url, numbered(5000), whip.ClientConfig{}, whip.PublishConfig{})
 	s := wait(t, "live", st.live)
 	var stats whip.SessionStats
-	for deadline := time.Now().Add(30 * time.Second); stats.RoundTrip == 0 && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); (stats.RoundTrip == 0 || stats.Bitrate == 0) && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		stats = s.Stats()
 	}
 	if stats.State != whip.Live || stats.SSRC == 0 || stats.RoundTrip <= 0 || stats.Bitrate == 0 || stats.Bytes != 105*stats.Received {
