@@ -52,7 +52,7 @@ func refusal(err error) error {
 	var invalid *station.InvalidError
 	switch {
 	case errors.As(err, &invalid):
-		return &whip.Refusal{Status: http.StatusBadRequest, Code: "invalid_" + invalid.Field, Detail: invalid.Message}
+		return &whip.Refusal{Status: http.StatusBadRequest, Code: "invalid-" + strings.ReplaceAll(invalid.Field, "_", "-"), Detail: invalid.Message}
 	case errors.Is(err, station.ErrFull):
 		return &whip.Refusal{Status: http.StatusServiceUnavailable, Code: "full", Detail: station.MessageFull, RetryAfter: time.Minute}
 	default:

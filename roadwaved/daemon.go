@@ -203,7 +203,7 @@ func (d *daemon) openWHIP(context.Context) (err error) {
 		ICEServers:  servers,
 		NoticeAfter: d.cfg.NoticeAfter,
 		EndAfter:    d.cfg.EndAfter,
-		MaxSessions: d.cfg.MaxLives,
+		MaxSessions: d.cfg.MaxLives + spareSessions,
 		Logger:      d.log,
 	})
 	if err == nil {
@@ -211,6 +211,10 @@ func (d *daemon) openWHIP(context.Context) (err error) {
 	}
 	return err
 }
+
+// spareSessions are beyond the limit on lives, which the station keeps and
+// explains in French; they leave room for sessions that are just ending.
+const spareSessions = 100
 
 func (d *daemon) openAPI(context.Context) (err error) {
 	pages, err := web.New(web.Config{PublicURL: d.cfg.PublicURL})
