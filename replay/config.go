@@ -42,8 +42,9 @@ type Config struct {
 	// SegmentDuration of the HLS segments, 1 s to 60 s; 0 means 10 s.
 	SegmentDuration time.Duration
 
-	// TempDir is where [Maker.Make] works: one MP3, 115 MB per hour. "" is the
-	// system's. A process that was killed leaves a folder replay-* there.
+	// TempDir is where [Maker.Make] works: one MP3, 115 MB per hour, and a copy
+	// of the recording if that is damaged. "" is the system's. A process that
+	// was killed leaves a folder replay-* there.
 	TempDir string
 
 	// Progress, if set, is told how far a replay is, about every percent, by
