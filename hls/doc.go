@@ -20,7 +20,22 @@
 //	opus.m3u8                the Opus rendition
 //	<rendition>/media.m3u8   one rendition's segments
 //	<rendition>/<id>-N.ts    segment N, the same stretch of time in every rendition
+//	opus/<id>-N.mp4          (opus/<id>-init.mp4 comes before it)
 //
 // The id is new for every Live, so a segment's address never gets other bytes
-// and caches may keep it for ever.
+// and caches may keep it for ever. In a Store the keys are the same addresses
+// below [Config].Prefix.
+//
+// # Time
+//
+// Segment k holds what begins between k and k+1 times the segment duration on
+// the timeline of the live, whatever was lost on the way: after hours, PTS,
+// EXT-X-PROGRAM-DATE-TIME and the creator's clock still agree. There is no
+// EXT-X-DISCONTINUITY, because no timestamp ever breaks.
+//
+// # Cost
+//
+// A live of 48 kbit/s with the default window holds about 350 kB with a Store,
+// 600 kB without, and 1 MB while its ladder runs. It has one goroutine for the
+// ladder, while that runs, and one per rendition that is written to a Store.
 package hls

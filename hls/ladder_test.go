@@ -354,3 +354,36 @@ func TestLadderThatCannotFinishStillEnds(t *testing.T) {
 		}
 	})
 }
+
+// wrongTranscoder emits what no rung can take.
+type wrongTranscoder struct{ frame media.Frame }
+
+func (w wrongTranscoder) Transcode(_ media.Packet, emit func(int, media.Frame)) error {
+	emit(7, w.frame)
+	return nil
+}
+func (wrongTranscoder) Flush(func(int, media.Frame)) error { return nil }
+func (wrongTranscoder) Close() error                       { return nil }
+
+func TestLadderReportsAWrongTranscoder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, c := range map[string]func() (Transcoder, error){
+			"emits for a rung there is not": func() (Transcoder, error) { return wrongTranscoder{media.Frame{Duration: 1024, Data: []byte{1}}}, nil },
+			"cannot be made":                func() (Transcoder, error) { return nil, errors.New("no licence") },
+		} {
+			var report atomic.Pointer[LadderError]
+			l := newLive(t, Config{NewTranscoder: c, Rungs: rungs(), Ladder: Always, OnError: func(err error) {
+				if e, ok := errors.AsType[LadderError](err); ok {
+					report.Store(&e)
+				}
+			}})
+			feed(t, l, 0, 3)
+			if e := report.Load(); e == nil || e.Error() == "" {
+				t.Errorf("a transcoder that %s is not reported", name)
+			}
+			if err := l.Remove(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}

@@ -233,3 +233,30 @@ func TestFFmpegPlaysAVOD(t *testing.T) {
 		t.Errorf("the playlist says %+v", m)
 	}
 }
+
+// BenchmarkLadderStart is what the first listener of a live waits for: the kept
+// window, transcoded to two rungs.
+func BenchmarkLadderStart(b *testing.B) {
+	sent := speech(60 * time.Second)
+	for b.Loop() {
+		b.StopTimer()
+		live, err := hls.NewLive(aacLadder(hls.Config{}))
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, p := range sent {
+			if err := live.WritePacket(p); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.StartTimer()
+		w := httptest.NewRecorder()
+		live.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/aac48/media.m3u8", nil))
+		if n := strings.Count(w.Body.String(), ".ts"); w.Code != http.StatusOK || n < 14 {
+			b.Fatalf("%d, %d segments", w.Code, n)
+		}
+		b.StopTimer()
+		_ = live.Remove(b.Context())
+		b.StartTimer()
+	}
+}

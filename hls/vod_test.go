@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"net/http/httptest"
 	"runtime"
 	"slices"
 	"sync"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/roadwave/roadwave/hls"
 	"github.com/roadwave/roadwave/media"
+	"github.com/roadwave/roadwave/media/mediatest"
 )
 
 // silentMP3 is a frame header of MPEG-1 layer III, 256 kbit/s, 48 kHz, and zeros.
@@ -243,5 +245,31 @@ func TestVODStreams(t *testing.T) {
 	}
 	if most > 40<<20 { // an hour has 115 MB
 		t.Errorf("%d MB were in memory", most>>20)
+	}
+}
+
+// TestVODOfOpus packages Opus, which goes in fragmented MP4.
+func TestVODOfOpus(t *testing.T) {
+	mediatest.Tool(t, "ffmpeg")
+	const length = 12 * time.Second
+	sent := speech(length)
+	frames := make([]media.Frame, len(sent))
+	for i, p := range sent {
+		frames[i] = media.Frame{PTS: p.PTS, Duration: p.Duration, Data: p.Data}
+	}
+	store := hls.NewMemory()
+	track := media.Track{Name: "opus", Codec: media.CodecOpus, SampleRate: 48000, Channels: 1, Bitrate: 48000}
+	vod, err := hls.WriteVOD(t.Context(), hls.VODConfig{Store: store, Prefix: "r", Track: track, SegmentDuration: 5 * time.Second}, sequence(frames))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if vod.Segments != 3 || vod.Duration != length {
+		t.Errorf("%+v", vod)
+	}
+	server := httptest.NewServer(hls.NewHandler(store))
+	defer server.Close()
+	pcm := decode(t, server.URL+"/r/index.m3u8")
+	if _, similarity := mediatest.Align(mediatest.DecodeOpus(sent, 1), pcm); similarity < 0.8 {
+		t.Errorf("FFmpeg hears something else: similarity %.3f", similarity)
 	}
 }
