@@ -284,6 +284,8 @@ func TestLadderAfterTheEnd(t *testing.T) {
 	})
 }
 
+// M2: the first segment is listed within 2.3 s of the first packet, in every
+// rendition.
 func TestLadderFirstSegmentInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake := &fakeLadder{}

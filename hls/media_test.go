@@ -191,6 +191,7 @@ func sequence(list []media.Frame) iter.Seq2[media.Frame, error] {
 
 var mp3Track = media.Track{Name: "mp3", Codec: media.CodecMP3, SampleRate: 48000, Channels: 2, Bitrate: 256000}
 
+// M9: a replay is MP3 in segments of 10 s.
 func TestFFmpegPlaysAVOD(t *testing.T) {
 	frames := mp3Frames(t, 47)
 	dir := t.TempDir()

@@ -55,6 +55,7 @@ func TestLivePlaylistGolden(t *testing.T) {
 	golden(t, "live-24.mp4", get(t, l, "/opus/t-24.mp4").Body.Bytes())
 }
 
+// M4, M5: players are told to stay 15 s behind, as soon as so much exists.
 func TestHoldBackGrowsWithTheList(t *testing.T) {
 	l := newLive(t, Config{})
 	for i, p := range packets(0, 30*50) {

@@ -83,6 +83,7 @@ func keysOf(t *testing.T, s Store) []string {
 	return list
 }
 
+// M16: each finished segment goes to the origin, before a list names it.
 func TestStoreGetsSegmentsBeforePlaylists(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &flakyStore{Store: NewMemory()}
