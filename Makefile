@@ -34,7 +34,8 @@ build: ## every package without cgo, the daemon as bin/roadwaved
 
 bench: ## whole-program figures as ratios against a floor
 	@scripts/install-tools.sh ffmpeg
-	go run ./examples/bench
+	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./roadwaved
+	go test -run '^$$' -bench Replay -benchtime 1x -timeout 30m ./replay
 
 fuzz: ## run every fuzz target for FUZZTIME each (default 20s)
 	@scripts/fuzz.sh $(FUZZTIME)

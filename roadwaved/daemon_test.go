@@ -33,13 +33,14 @@ func TestMain(m *testing.M) {
 
 // A testDaemon is a roadwaved in a process of its own, on free ports.
 type testDaemon struct {
-	t    testing.TB
-	cmd  *exec.Cmd
-	url  string
-	udp  string // where media go
-	data string
-	logs *lockedBuffer
-	done chan struct{}
+	t     testing.TB
+	cmd   *exec.Cmd
+	url   string
+	udp   string // where media go
+	admin string
+	data  string
+	logs  *lockedBuffer
+	done  chan struct{}
 }
 
 // lockedBuffer can be read while a process writes.
@@ -83,6 +84,8 @@ func startDaemon(t testing.TB, data string, args ...string) *testDaemon {
 		switch fields := strings.Fields(lines.Text()); fields[0] {
 		case "listen":
 			d.url = strings.TrimSuffix(fields[1], "/")
+		case "admin":
+			d.admin = strings.TrimSuffix(fields[1], "/readyz")
 		case "media":
 			d.udp = fields[1]
 		}
