@@ -2,7 +2,7 @@
 // again: silences out, loudness as streaming services expect it, an MP3 with its
 // tags and an HLS playlist of it.
 //
-// [Maker.Make] does it all, in four steps that can also be run and repeated
+// [Maker.Make] does it all, in three steps that can also be run and repeated
 // alone:
 //
 //	Analyze  decodes the recording once: loudness, peaks, silences
