@@ -72,7 +72,9 @@ func run(ctx context.Context, sound string) error {
 	// gohlslib's client writes the codec in small letters and would not choose
 	// "Opus" from the index, so it gets the rendition at once. Ctrl-C ends the
 	// live; the listener hears it out.
-	go func() { listening <- player.listen(context.WithoutCancel(ctx), station.url+"/live/opus/media.m3u8", begin) }()
+	go func() {
+		listening <- player.listen(context.WithoutCancel(ctx), station.url+"/live/opus/media.m3u8", begin)
+	}()
 	var sent [][]byte
 	stats, err := whip.Publish(ctx, station.url+"/whip?title=On+the+road", src, whip.PublishConfig{
 		Connected: func(string) {
