@@ -162,7 +162,12 @@ func BenchmarkLives(b *testing.B) {
 	}
 }
 
-const liveSeconds = 20
+// filled is when a live holds as much as it ever will: its window of 30 s, and
+// a few segments that players may still ask for.
+const (
+	filled      = 40 * time.Second
+	liveSeconds = 52
+)
 
 // costOfLives gives percent of a core and kilobytes per live.
 func costOfLives(b *testing.B, p process, lives int, endpoint string) (percent, kilobytes float64) {
@@ -171,7 +176,7 @@ func costOfLives(b *testing.B, p process, lives int, endpoint string) (percent, 
 	if !out.Scan() {
 		b.Fatal("the publishers do not connect")
 	}
-	time.Sleep(2 * time.Second)
+	time.Sleep(filled)
 	percent = 100 * p.share(b) / float64(lives)
 	kilobytes = float64(p.memory(b)-empty) / 1000 / float64(lives)
 	if err := publishers.Wait(); err != nil {

@@ -108,7 +108,13 @@ func (d *daemon) openStation(context.Context) (err error) {
 	return err
 }
 
-func (d *daemon) openDesk(context.Context) (err error) {
+func (d *daemon) openDesk(ctx context.Context) (err error) {
+	objects, err := hls.NewDir(d.path("objects"))
+	if err != nil {
+		return err
+	}
+	d.onClose(objects.Close)
+	d.objects = objects
 	rungs := aac.Ladder()
 	var tracks []media.Track
 	for _, r := range rungs {
@@ -121,6 +127,7 @@ func (d *daemon) openDesk(context.Context) (err error) {
 	d.desk, err = onair.NewDesk(onair.Config{
 		Recordings: d.recordings(),
 		Lives:      d.catalog,
+		Store:      objects.WithoutSync(), // a live's segments need not survive a crash
 		NewTranscoder: func() (hls.Transcoder, error) {
 			return transcode.New(transcode.Config{Rungs: rungs})
 		},
@@ -131,20 +138,16 @@ func (d *daemon) openDesk(context.Context) (err error) {
 		},
 		Logger: d.log,
 	})
-	if err == nil {
-		d.onClose(d.desk.Close)
+	if err != nil {
+		return err
 	}
-	return err
+	d.onClose(d.desk.Close)
+	return d.desk.Sweep(ctx)
 }
 
 func (d *daemon) recordings() string { return d.path("recordings") }
 
-func (d *daemon) openWorker(ctx context.Context) error {
-	store, err := hls.NewDir(d.path("objects"))
-	if err != nil {
-		return err
-	}
-	d.objects = store
+func (d *daemon) openWorker(ctx context.Context) (err error) {
 	if err := d.cleanTemp(); err != nil {
 		return err
 	}
@@ -155,7 +158,7 @@ func (d *daemon) openWorker(ctx context.Context) error {
 		d.log.Error("replays will wait until this is mended", "err", err)
 	}
 	d.worker, err = relive.New(relive.Config{
-		Lives: d.catalog, Jobs: d.catalog, NewMaker: d.newMaker, Store: store,
+		Lives: d.catalog, Jobs: d.catalog, NewMaker: d.newMaker, Store: d.objects,
 		Recordings: func(id string) string { return onair.Recording(d.recordings(), id) },
 		Lease:      jobLease,
 		Logger:     d.log,

@@ -25,6 +25,9 @@ type Config struct {
 	Lives interface {
 		Live(ctx context.Context, id string) (station.Live, error)
 	}
+	// Store gets segments and playlists below live/<live_id>/, so that memory
+	// need not hold those that left the window. Required.
+	Store hls.Store
 	// NewTranscoder and Rungs make the AAC ladder; without them listeners get
 	// Opus only.
 	NewTranscoder func() (hls.Transcoder, error)
@@ -50,8 +53,8 @@ type Desk struct {
 
 // NewDesk makes a desk; its folder exists afterwards.
 func NewDesk(cfg Config) (*Desk, error) {
-	if cfg.Recordings == "" || cfg.Lives == nil {
-		return nil, errors.New("onair: Config needs Recordings and Lives")
+	if cfg.Recordings == "" || cfg.Lives == nil || cfg.Store == nil {
+		return nil, errors.New("onair: Config needs Recordings, Lives and Store")
 	}
 	if cfg.Linger <= 0 {
 		cfg.Linger = 2 * time.Minute
@@ -68,11 +71,35 @@ func NewDesk(cfg Config) (*Desk, error) {
 	return &Desk{cfg: cfg, lives: make(map[string]*Broadcast), timers: make(map[string]*time.Timer)}, nil
 }
 
+const (
+	livePrefix = "live/"
+	// window is the least that players are promised: a live holds this much in
+	// memory.
+	window = 30 * time.Second
+)
+
+// Sweep deletes the media of lives that a crash left in the store. Call it
+// before any live begins.
+func (d *Desk) Sweep(ctx context.Context) error {
+	for info, err := range d.cfg.Store.List(ctx, livePrefix) {
+		if err == nil {
+			err = d.cfg.Store.Delete(ctx, info.Key)
+		}
+		if err != nil {
+			return fmt.Errorf("onair: deleting the media of lives that were cut: %w", err)
+		}
+	}
+	return nil
+}
+
 // Open makes room for a live that was admitted. Players that ask for it before
 // it is heard are made to wait.
 func (d *Desk) Open(live station.Live) (*Broadcast, error) {
 	log := d.cfg.Logger.With("live_id", live.ID)
 	packaged, err := hls.NewLive(hls.Config{
+		Store:         d.cfg.Store,
+		Prefix:        livePrefix + live.ID,
+		Window:        window,
 		NewTranscoder: d.cfg.NewTranscoder,
 		Rungs:         d.cfg.Rungs,
 		Ladder:        d.cfg.Ladder,

@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/roadwave/roadwave/hls"
 	"github.com/roadwave/roadwave/media"
 	"github.com/roadwave/roadwave/media/mediatest"
 	"github.com/roadwave/roadwave/media/opus"
@@ -43,6 +44,9 @@ func newDesk(t *testing.T, cfg onair.Config) (*onair.Desk, *lives) {
 	t.Helper()
 	catalog := &lives{live: station.Live{ID: "live-1", Title: "Essai", CreatorID: "ada", StartedAt: time.Now(), State: station.OnAir}}
 	cfg.Lives = catalog
+	if cfg.Store == nil {
+		cfg.Store = hls.NewMemory()
+	}
 	if cfg.Recordings == "" {
 		cfg.Recordings = t.TempDir()
 	}
@@ -104,6 +108,30 @@ func TestAbsent(t *testing.T) {
 	catalog.err = errors.New("database is away")
 	if code, _ := status(desk, "/live/live-1/index.m3u8"); code != http.StatusServiceUnavailable {
 		t.Errorf("catalog away: %d", code)
+	}
+}
+
+// What a crash left of a live's media is deleted, replays are not.
+func TestSweep(t *testing.T) {
+	store := hls.NewMemory()
+	for _, key := range []string{"live/a/index.m3u8", "live/a/opus/x-1.mp4", "replay/b/index.m3u8"} {
+		if err := store.Put(t.Context(), key, strings.NewReader(key)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	desk, _ := newDesk(t, onair.Config{Store: store})
+	if err := desk.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	for info, err := range store.List(t.Context(), "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		left = append(left, info.Key)
+	}
+	if len(left) != 1 || left[0] != "replay/b/index.m3u8" {
+		t.Errorf("left are %v", left)
 	}
 }
 
