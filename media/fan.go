@@ -58,7 +58,7 @@ type branch struct {
 	sink    Sink
 	log     *slog.Logger
 	failure func(name string, err error)
-	queue   chan Packet
+	queue   *queue
 	done    chan struct{}
 	failed  atomic.Bool
 	dropped atomic.Int64
@@ -95,7 +95,7 @@ func NewFan(cfg FanConfig, branches ...Branch) *Fan {
 	for _, b := range branches {
 		br := &branch{
 			name: b.Name, sink: b.Sink, log: cfg.Logger.With("sink", b.Name), failure: cfg.OnFailure,
-			queue: make(chan Packet, cfg.Queue), done: make(chan struct{}),
+			queue: newQueue(cfg.Queue), done: make(chan struct{}),
 		}
 		f.branches = append(f.branches, br)
 		go br.run()
@@ -126,7 +126,7 @@ func (f *Fan) Close() error {
 	f.closing.Do(func() {
 		f.closed.Store(true)
 		for _, b := range f.branches {
-			close(b.queue)
+			b.queue.close()
 		}
 		timeout := time.NewTimer(f.timeout)
 		defer timeout.Stop()
@@ -156,25 +156,28 @@ func (b *branch) write(p Packet) bool {
 	if b.failed.Load() {
 		return false
 	}
-	select {
-	case b.queue <- p:
+	if b.queue.push(p) {
 		if b.stalled {
 			b.stalled = false
 			b.log.Warn("sink moves again", "packets_missed", b.dropped.Load())
 		}
-	default:
-		b.dropped.Add(1)
-		if !b.stalled {
-			b.stalled = true
-			b.log.Error("sink is stalled, it now misses packets", "queue", cap(b.queue))
-		}
+		return true
+	}
+	b.dropped.Add(1)
+	if !b.stalled {
+		b.stalled = true
+		b.log.Error("sink is stalled, it now misses packets", "queue", b.queue.limit)
 	}
 	return true
 }
 
 func (b *branch) run() {
 	defer close(b.done)
-	for p := range b.queue {
+	for {
+		p, ok := b.queue.pop()
+		if !ok {
+			break
+		}
 		if b.failed.Load() {
 			continue // the writer may have queued some before it knew
 		}
@@ -215,7 +218,7 @@ func (b *branch) wait(timeout *time.Timer) error {
 		case <-b.done:
 			return b.err
 		default:
-			b.log.Error("sink is stuck and was left behind", "queued", len(b.queue))
+			b.log.Error("sink is stuck and was left behind", "queued", b.queue.len())
 			return fmt.Errorf("%s: %w", b.name, ErrStuck)
 		}
 	}
