@@ -28,7 +28,9 @@ type Info struct {
 }
 
 // Inspect reads only the start and the end of a recording, so it takes as long
-// for eight hours as for one second. It does not notice damage in between.
+// for eight hours as for one second. It does not notice damage in between, and
+// a packet that holds a page of the same stream, which no encoder makes, could
+// deceive it; [Reader] reads forward and cannot be deceived so.
 func Inspect(path string) (Info, error) {
 	r, err := Open(path)
 	if err != nil {

@@ -36,8 +36,6 @@ func (s sound) blocks() (out [][]float32) {
 	return out
 }
 
-func seconds(d time.Duration) float64 { return math.Round(d.Seconds()*1000) / 1000 }
-
 func TestSilencesFound(t *testing.T) {
 	talk := func(seconds float64) sound { // begins and ends with sound, to measure exactly
 		return join(sine(0.05, 300, 0.2), voice(seconds-0.1, 1), sine(0.05, 300, 0.2))
