@@ -59,10 +59,9 @@ func defaultConfig() Config {
 	}
 }
 
-// secretEnv are settings that must not stand in a process list: they have a
-// variable and no flag.
 const (
-	envPrefix   = "ROADWAVE_"
+	envPrefix = "ROADWAVE_"
+	// What must not stand in a list of processes has a variable and no flag.
 	turnUserEnv = envPrefix + "TURN_USERNAME"
 	turnPassEnv = envPrefix + "TURN_PASSWORD"
 )
@@ -81,13 +80,13 @@ func (c *Config) flags(out io.Writer) *flag.FlagSet {
 	f.DurationVar(&c.NoticeAfter, "notice-after", c.NoticeAfter, "a creator whose sound stops for this `time` counts as stalled")
 	f.DurationVar(&c.EndAfter, "end-after", c.EndAfter, "a live without any sound for this `time` ends")
 	f.IntVar(&c.MaxLives, "max-lives", c.MaxLives, "`number` of lives at the same time, 1 or more")
-	f.StringVar(&c.Ladder, "ladder", c.Ladder, "when the AAC renditions are made: ondemand or always")
-	f.StringVar(&c.Auth, "auth", c.Auth, "who may go live: open (anybody; only on loopback)")
+	f.StringVar(&c.Ladder, "ladder", c.Ladder, "when the AAC renditions are made, a `mode`: ondemand or always")
+	f.StringVar(&c.Auth, "auth", c.Auth, "`who` may go live: open (anybody; only on loopback)")
 	f.IntVar(&c.Workers, "workers", c.Workers, "`number` of replays made at the same time, 0 for none")
 	f.StringVar(&c.FFmpeg, "ffmpeg", c.FFmpeg, "`path` of ffmpeg (default: ffmpeg in PATH)")
 	f.Float64Var(&c.SilenceThreshold, "silence-threshold", c.SilenceThreshold, "`dBFS` below which a replay's sound is silence (default: adapts to the recording)")
-	f.StringVar(&c.LogFormat, "log-format", c.LogFormat, "text or json")
-	f.TextVar(&c.LogLevel, "log-level", c.LogLevel, "debug, info, warn or error")
+	f.StringVar(&c.LogFormat, "log-format", c.LogFormat, "`format`: text or json")
+	f.TextVar(&c.LogLevel, "log-level", c.LogLevel, "`level`: debug, info, warn or error")
 	return f
 }
 

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 )
 
@@ -32,20 +33,35 @@ closed), puts a running replay back to be made at the next start, and exits.
 Exit codes: 0 fine, 1 something failed, 2 a setting cannot be used.
 `
 
+// helpGroups puts the settings in the order in which people ask for them.
+var helpGroups = []struct {
+	title string
+	flags []string
+}{
+	{"Where it listens and keeps things", []string{"listen", "admin-listen", "public-url", "data"}},
+	{"Creators and their network", []string{"auth", "max-lives", "media-udp", "media-host", "ice-servers", "notice-after", "end-after"}},
+	{"Live and replay", []string{"ladder", "workers", "ffmpeg", "silence-threshold"}},
+	{"Logs", []string{"log-format", "log-level"}},
+}
+
 // printHelp writes what --help shows, made from the flags themselves.
 func printHelp(w io.Writer) {
 	fmt.Fprint(w, helpIntro)
 	c := defaultConfig()
-	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	c.flags(io.Discard).VisitAll(func(f *flag.Flag) {
-		kind, usage := flag.UnquoteUsage(f)
-		value := f.DefValue
-		if value != "" && value != "0" {
-			usage += " (default " + value + ")"
+	flags := c.flags(io.Discard)
+	for _, group := range helpGroups {
+		fmt.Fprintf(w, "%s:\n", group.title)
+		table := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+		for _, name := range group.flags {
+			f := flags.Lookup(name)
+			kind, usage := flag.UnquoteUsage(f)
+			if f.DefValue != "" && f.DefValue != "0" {
+				usage += " (default " + f.DefValue + ")"
+			}
+			fmt.Fprintf(table, "  --%s %s\t%s\n", f.Name, strings.ToUpper(kind), envName(f.Name))
+			fmt.Fprintf(table, "        %s\n", usage)
 		}
-		fmt.Fprintf(table, "  --%s\t%s\t%s\n", f.Name, envName(f.Name), kind)
-		fmt.Fprintf(table, "        %s\n", usage)
-	})
-	table.Flush()
+		table.Flush()
+	}
 	fmt.Fprintf(w, helpOutro, turnUserEnv, turnPassEnv)
 }

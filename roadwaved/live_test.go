@@ -75,6 +75,30 @@ func TestLiveBecomesReplay(t *testing.T) {
 		t.Errorf("replay is %+v", r)
 	}
 	checkReplay(t, r, length-4*time.Second)
+	d.checkSegments(r)
+}
+
+// checkSegments wants segments of 10 s, but for the last (M9).
+func (d *testDaemon) checkSegments(r apiReplay) {
+	d.t.Helper()
+	folder := "/replay/" + r.ReplayID + "/"
+	index, err := playlist.Unmarshal(d.body(folder + "index.m3u8"))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	media, err := playlist.Unmarshal(d.body(folder + index.(*playlist.Multivariant).Variants[0].URI))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	segments := media.(*playlist.Media).Segments
+	for i, s := range segments[:len(segments)-1] {
+		if s.Duration < 9950*time.Millisecond || s.Duration > 10050*time.Millisecond {
+			d.t.Errorf("segment %d of the replay lasts %v", i, s.Duration)
+		}
+	}
+	if len(segments) != 3 {
+		d.t.Errorf("the replay has %d segments", len(segments))
+	}
 }
 
 // checkReplay holds a published replay against M8 and M9.
