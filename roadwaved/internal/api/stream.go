@@ -89,6 +89,7 @@ func (a *API) relay(r *http.Request, s sseWriter, events <-chan Event) {
 		case <-keepAlive.C:
 			err = s.comment()
 		case <-a.streams.done:
+			s.finish(events)
 			return
 		case <-r.Context().Done():
 			return
@@ -123,6 +124,21 @@ func (s sseWriter) send(e Event) error {
 		return err
 	}
 	return s.write(fmt.Sprintf("event: %s\ndata: %s\n\n", e.Type, data))
+}
+
+// finish sends what was published before the API closed: lives end as the daemon
+// stops, and that is worth knowing.
+func (s sseWriter) finish(events <-chan Event) {
+	for {
+		select {
+		case e, ok := <-events:
+			if !ok || s.send(e) != nil || e.Type == EventEnded {
+				return
+			}
+		default:
+			return
+		}
+	}
 }
 
 func (s sseWriter) comment() error { return s.write(":\n\n") }

@@ -122,6 +122,21 @@ func TestCloseEndsStreams(t *testing.T) {
 	}
 }
 
+// Lives end as the daemon stops: their listeners are told, though the streams
+// close right after.
+func TestCloseLetsTheEndThrough(t *testing.T) {
+	for range 20 { // select is fair: one time would prove nothing
+		var hub api.Hub
+		a := newAPI(t, func(c *api.Config) { c.Events = &hub })
+		b := openStream(t, serve(t, a)+"/v1/lives/"+onAirID+"/events")
+		hub.Publish(onAirID, api.ToListeners, api.Ended(station.Live{State: station.Ended}))
+		_ = a.Close()
+		if got, _ := io.ReadAll(b); !strings.Contains(string(got), "event: ended") {
+			t.Fatalf("got %q", got)
+		}
+	}
+}
+
 func TestCreatorStreamIsTheirs(t *testing.T) {
 	a := newAPI(t, func(c *api.Config) {
 		c.Creator = func(r *http.Request) (string, error) {
