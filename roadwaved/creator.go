@@ -103,6 +103,8 @@ func (d *daemon) release(b *onair.Broadcast) {
 	}
 	d.desk.Release(b)
 	over := b.Live
-	over.State = end.Reason.State()
-	d.hub.Publish(over.ID, api.ToCreator|api.ToListeners, api.Ended(over))
+	over.State, over.EndReason = end.Reason.State(), end.Reason
+	for _, to := range []api.Audience{api.ToCreator, api.ToListeners} {
+		d.hub.Publish(over.ID, to, api.Ended(over, to))
+	}
 }

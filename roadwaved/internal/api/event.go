@@ -28,9 +28,13 @@ type Event struct {
 	State station.LiveState `json:"state,omitempty"`
 }
 
-// Ended is the event that ends the streams of a live.
-func Ended(l station.Live) Event {
-	return Event{Type: EventEnded, State: l.State, Message: l.Message()}
+// Ended is the event that ends the streams of a live, in words for one audience.
+func Ended(l station.Live, to Audience) Event {
+	e := Event{Type: EventEnded, State: l.State, Message: l.Message()}
+	if to == ToCreator {
+		e.Message = l.CreatorMessage()
+	}
+	return e
 }
 
 // An Audience says who gets an event.

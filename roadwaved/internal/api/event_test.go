@@ -13,7 +13,7 @@ func ExampleHub() {
 	events, cancel := hub.Subscribe("a-live", api.ToListeners)
 	defer cancel()
 	hub.Publish("a-live", api.ToCreator, api.Event{Type: api.EventWarning, Message: "Connexion instable"})
-	hub.Publish("a-live", api.ToCreator|api.ToListeners, api.Ended(station.Live{State: station.Lost}))
+	hub.Publish("a-live", api.ToListeners, api.Ended(station.Live{State: station.Lost}, api.ToListeners))
 	fmt.Println((<-events).Message)
 	// Output: Le live est terminé suite à un problème technique
 }

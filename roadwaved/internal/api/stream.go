@@ -67,7 +67,7 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, to Audience, allow 
 		return
 	}
 	if live.State != station.OnAir {
-		_ = s.send(Ended(live))
+		_ = s.send(Ended(live, to))
 		return
 	}
 	a.relay(r, s, events)

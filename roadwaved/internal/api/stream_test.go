@@ -64,7 +64,9 @@ func TestStreamsUntilTheEnd(t *testing.T) {
 	creator := openStream(t, url+"/whip/"+onAirID+"/events")
 	hub.Publish(endedID, api.ToCreator|api.ToListeners, api.Event{Type: api.EventWarning, Message: "un autre live"})
 	hub.Publish(onAirID, api.ToCreator, api.Event{Type: api.EventWarning, Code: "unstable", Message: "Connexion instable"})
-	hub.Publish(onAirID, api.ToCreator|api.ToListeners, api.Ended(station.Live{State: station.Ended}))
+	for _, to := range []api.Audience{api.ToCreator, api.ToListeners} {
+		hub.Publish(onAirID, to, api.Ended(station.Live{State: station.Ended, EndReason: station.EndCreator}, to))
+	}
 
 	if got, _ := io.ReadAll(listener); string(got) != "event: ended\ndata: {\"message\":\"Le live est terminé\",\"state\":\"ended\"}\n\n" {
 		t.Errorf("listener got %q", got)
@@ -76,12 +78,18 @@ func TestStreamsUntilTheEnd(t *testing.T) {
 	}
 }
 
+// A creator and a listener who come back after a crash read what is meant for
+// each of them (M22).
 func TestStreamOfALiveThatIsOver(t *testing.T) {
 	url := serve(t, newAPI(t, nil))
-	b := openStream(t, url+"/v1/lives/"+lostID+"/events")
-	want := "event: ended\ndata: {\"message\":\"Le live est terminé suite à un problème technique\",\"state\":\"lost\"}\n\n"
-	if got, _ := io.ReadAll(b); string(got) != want {
-		t.Errorf("got %q", got)
+	for path, message := range map[string]string{
+		"/v1/lives/" + lostID + "/events": "Le live est terminé suite à un problème technique",
+		"/whip/" + lostID + "/events":     "Connexion perdue. Veuillez redémarrer le live",
+	} {
+		want := "event: ended\ndata: {\"message\":\"" + message + "\",\"state\":\"lost\"}\n\n"
+		if got, _ := io.ReadAll(openStream(t, url+path)); string(got) != want {
+			t.Errorf("%s: got %q", path, got)
+		}
 	}
 }
 
@@ -129,7 +137,7 @@ func TestCloseLetsTheEndThrough(t *testing.T) {
 		var hub api.Hub
 		a := newAPI(t, func(c *api.Config) { c.Events = &hub })
 		b := openStream(t, serve(t, a)+"/v1/lives/"+onAirID+"/events")
-		hub.Publish(onAirID, api.ToListeners, api.Ended(station.Live{State: station.Ended}))
+		hub.Publish(onAirID, api.ToListeners, api.Ended(station.Live{State: station.Ended}, api.ToListeners))
 		_ = a.Close()
 		if got, _ := io.ReadAll(b); !strings.Contains(string(got), "event: ended") {
 			t.Fatalf("got %q", got)

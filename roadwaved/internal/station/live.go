@@ -21,6 +21,9 @@ const (
 	MessageLost  = "Le live est terminé suite à un problème technique"
 )
 
+// MessageCut is what a creator reads whose live ended without their wish (M22).
+const MessageCut = "Connexion perdue. Veuillez redémarrer le live"
+
 // An EndReason says why a live ended, for logs and support.
 type EndReason string
 
@@ -76,6 +79,18 @@ func (l Live) Message() string {
 		return MessageLost
 	}
 	return ""
+}
+
+// CreatorMessage is what the creator is told about the live, empty while it is on
+// air.
+func (l Live) CreatorMessage() string {
+	switch {
+	case l.State == OnAir:
+		return ""
+	case l.EndReason == EndCreator:
+		return MessageEnded
+	}
+	return MessageCut
 }
 
 // An End closes a live. [Station.Close] fills in what is left zero; a catalog

@@ -205,7 +205,7 @@ func TestOpenAndClose(t *testing.T) {
 	}
 	stored, err = h.catalog.Live(t.Context(), l.ID)
 	if err != nil || stored.State != station.Ended || stored.EndReason != station.EndCreator || stored.Stats != stats ||
-		!stored.EndedAt.Equal(now.Truncate(time.Microsecond)) || stored.Message() != station.MessageEnded {
+		!stored.EndedAt.Equal(now.Truncate(time.Microsecond)) || stored.Message() != station.MessageEnded || stored.CreatorMessage() != station.MessageEnded {
 		t.Errorf("after the end the catalog has %+v (%v)", stored, err)
 	}
 	if got := h.queue.take(); !slices.Equal(got, []string{l.ID}) {
@@ -559,7 +559,7 @@ func TestCloseOrphans(t *testing.T) {
 		t.Errorf("%d replays queued, want %d", n, len(before))
 	}
 	got, err := h.catalog.Live(t.Context(), before[0])
-	if err != nil || got.State != station.Lost || got.EndReason != station.EndCrash || got.Message() != station.MessageLost {
+	if err != nil || got.State != station.Lost || got.EndReason != station.EndCrash || got.Message() != station.MessageLost || got.CreatorMessage() != station.MessageCut {
 		t.Errorf("an orphan is %+v (%v)", got, err)
 	}
 	for _, l := range []station.Live{elsewhere, fresh} {

@@ -144,24 +144,14 @@ async function reconnect(it) {
       await it.publication.restart();
       await pause(4000);
     } catch (error) {
-      if (error.status === 404 || error.status === 410) return gone(it);
-      await pause(1500);
+      if (error.status === 404 || error.status === 410) leave(it, lost);
+      else await pause(1500);
     }
   }
   it.reconnecting = false;
 }
 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
-
-// gone asks why the server does not know the session any more.
-async function gone(it) {
-  try {
-    const known = await getJSON(`/v1/lives/${it.publication.id}`);
-    leave(it, known.state === 'ended' ? known.message : lost);
-  } catch {
-    leave(it, lost);
-  }
-}
 
 // network tells how well sound reaches the server.
 async function network(it) {
