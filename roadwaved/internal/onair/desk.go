@@ -49,6 +49,8 @@ type Desk struct {
 	mu     sync.RWMutex
 	lives  map[string]*Broadcast
 	timers map[string]*time.Timer // of lives that linger
+
+	lingering sync.WaitGroup // one for each timer, until the media are removed
 }
 
 // NewDesk makes a desk; its folder exists afterwards.
@@ -103,7 +105,6 @@ func (d *Desk) Open(live station.Live) (*Broadcast, error) {
 		NewTranscoder: d.cfg.NewTranscoder,
 		Rungs:         d.cfg.Rungs,
 		Ladder:        d.cfg.Ladder,
-		OnError:       func(err error) { log.Error("packaging", "err", err) },
 		Logger:        log,
 	})
 	if err != nil {
@@ -124,7 +125,11 @@ func (d *Desk) Release(b *Broadcast) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.timers[b.Live.ID] = time.AfterFunc(d.cfg.Linger, func() { d.remove(b) })
+	d.lingering.Add(1)
+	d.timers[b.Live.ID] = time.AfterFunc(d.cfg.Linger, func() {
+		defer d.lingering.Done()
+		d.remove(b)
+	})
 }
 
 func (d *Desk) remove(b *Broadcast) {
@@ -137,7 +142,8 @@ func (d *Desk) remove(b *Broadcast) {
 	}
 }
 
-// Close removes what lingers. No live may be running any more.
+// Close removes what lingers and waits until it is gone. No live may be running
+// any more.
 func (d *Desk) Close() error {
 	d.mu.Lock()
 	var left []*Broadcast
@@ -149,7 +155,9 @@ func (d *Desk) Close() error {
 	d.mu.Unlock()
 	for _, b := range left {
 		d.remove(b)
+		d.lingering.Done()
 	}
+	d.lingering.Wait()
 	return nil
 }
 

@@ -135,6 +135,44 @@ func TestSweep(t *testing.T) {
 	}
 }
 
+// A store that takes its time to delete.
+type slowStore struct {
+	hls.Store
+	deleting, goOn chan struct{}
+}
+
+func (s *slowStore) Delete(ctx context.Context, key string) error {
+	select {
+	case s.deleting <- struct{}{}:
+	default:
+	}
+	<-s.goOn
+	return s.Store.Delete(ctx, key)
+}
+
+// Who closes the desk closes the store next: what is being removed comes first.
+func TestCloseWaitsForRemoval(t *testing.T) {
+	store := &slowStore{Store: hls.NewMemory(), deleting: make(chan struct{}, 1), goOn: make(chan struct{})}
+	desk, catalog := newDesk(t, onair.Config{Store: store, Linger: time.Nanosecond})
+	b, err := desk.Open(catalog.live)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packets := mediatest.EncodeOpus(mediatest.Sine(440, -20, 3*time.Second), opus.EncoderConfig{Channels: 1})
+	if err := b.Run(mediatest.Packets(packets...)); err != nil {
+		t.Fatal(err)
+	}
+	desk.Release(b)
+	<-store.deleting
+	time.AfterFunc(50*time.Millisecond, func() { close(store.goOn) })
+	if err := desk.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for info, err := range store.List(t.Context(), "live/") {
+		t.Errorf("after Close there is %s (%v)", info.Key, err)
+	}
+}
+
 // A live that is never heard leaves nothing behind.
 func TestNeverHeard(t *testing.T) {
 	folder := t.TempDir()
