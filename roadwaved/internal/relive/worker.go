@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -121,8 +122,16 @@ type job struct {
 // errNothing is the end of a job whose recording holds nothing to listen to.
 var errNothing = errors.New("nothing to listen to")
 
-// run makes and publishes the replay while the claim is renewed beside it.
-func (j *job) run(ctx context.Context) error {
+// run makes and publishes the replay while the claim is renewed beside it. A
+// panic fails the job as an error does: it must be counted, or it would come
+// back for ever.
+func (j *job) run(ctx context.Context) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			j.log.Error("panic while making a replay", "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("relive: panic: %v", p)
+		}
+	}()
 	ctx, cancel := context.WithCancelCause(ctx)
 	var renewing sync.WaitGroup
 	renewing.Go(func() { j.renew(ctx, cancel) })
@@ -174,6 +183,8 @@ func (j *job) make(ctx context.Context, live station.Live) (replay.Result, error
 	j.report(replay.Progress{Step: "recover"})
 	report, err := opusrec.Recover(path)
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && live.Stats.Duration > 0:
+		return replay.Result{}, fmt.Errorf("relive: the recording of %v is not where it should be, put it back: %w", live.Stats.Duration, err)
 	case errors.Is(err, fs.ErrNotExist):
 		return replay.Result{}, fmt.Errorf("%w: the live was never heard", errNothing)
 	case errors.Is(err, opusrec.ErrEmpty):
@@ -241,7 +252,7 @@ func (j *job) finish(ctx context.Context, err error) error {
 		j.log.Warn("replay given up: another worker has it", "err", err)
 		return nil
 	}
-	stopped := ctx.Err() != nil
+	stopped := errors.Is(ctx.Err(), context.Canceled) // a deadline would be missed again
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releasePatience)
 	defer cancel()
 	// Without a reason the attempt does not count: it was not the job's fault.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -188,26 +189,78 @@ func TestNothingToHear(t *testing.T) {
 }
 
 func TestFailsAndParks(t *testing.T) {
+	overdue := func(t *testing.T) context.Context {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		t.Cleanup(cancel)
+		return ctx
+	}
+	for name, tt := range map[string]struct {
+		work    func(context.Context, maker, replay.Job) (replay.Result, error)
+		context func(*testing.T) context.Context
+		want    string
+	}{
+		"error": {
+			work: func(context.Context, maker, replay.Job) (replay.Result, error) {
+				return replay.Result{}, errors.New("boom")
+			},
+			context: (*testing.T).Context, want: "boom",
+		},
+		"panic": {
+			work:    func(context.Context, maker, replay.Job) (replay.Result, error) { panic("boom") },
+			context: (*testing.T).Context, want: "panic: boom",
+		},
+		"too long": {
+			work: func(ctx context.Context, _ maker, _ replay.Job) (replay.Result, error) {
+				<-ctx.Done()
+				return replay.Result{}, ctx.Err()
+			},
+			context: overdue, want: "deadline exceeded",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			h.record()
+			h.cfg.Attempts = 3
+			h.make(maker{work: tt.work})
+			w := h.worker()
+			for attempt := 1; attempt <= 2; attempt++ {
+				if err := w.Handle(tt.context(t), h.live.ID); err == nil || !strings.Contains(err.Error(), tt.want) {
+					t.Fatalf("attempt %d: %v, want it delivered again", attempt, err)
+				}
+				if j := h.job(); j.State != station.JobPending || !strings.Contains(j.Error, tt.want) || j.Attempts != attempt {
+					t.Fatalf("job is %+v", j)
+				}
+			}
+			if err := w.Handle(tt.context(t), h.live.ID); err != nil {
+				t.Fatal(err)
+			}
+			if j := h.job(); j.State != station.JobParked || !strings.Contains(j.Error, tt.want) {
+				t.Errorf("job is %+v", j)
+			}
+		})
+	}
+}
+
+// A recording that was there once and is not any more (a disk that is not
+// mounted) is no live without sound.
+func TestRecordingIsMissing(t *testing.T) {
 	h := newHouse(t)
-	h.record()
-	h.cfg.Attempts = 3
-	boom := errors.New("boom")
-	h.make(maker{work: func(context.Context, maker, replay.Job) (replay.Result, error) { return replay.Result{}, boom }})
-	w := h.worker()
-	for attempt := 1; attempt <= 2; attempt++ {
-		if err := w.Handle(t.Context(), h.live.ID); !errors.Is(err, boom) {
-			t.Fatalf("attempt %d: %v, want it delivered again", attempt, err)
-		}
-		if j := h.job(); j.State != station.JobPending || j.Error != "boom" || j.Attempts != attempt {
-			t.Fatalf("job is %+v", j)
-		}
+	h.cfg.Lives = heard{h.catalog}
+	if err := h.worker().Handle(t.Context(), h.live.ID); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v, want it delivered again", err)
 	}
-	if err := w.Handle(t.Context(), h.live.ID); err != nil {
-		t.Fatal(err)
-	}
-	if j := h.job(); j.State != station.JobParked || j.Error != "boom" {
+	if j := h.job(); j.State != station.JobPending || j.Attempts != 1 {
 		t.Errorf("job is %+v", j)
 	}
+}
+
+// heard are lives of a minute.
+type heard struct{ *sqlite.Catalog }
+
+func (h heard) Live(ctx context.Context, id string) (station.Live, error) {
+	l, err := h.Catalog.Live(ctx, id)
+	l.Stats.Duration = time.Minute
+	return l, err
 }
 
 func TestNoFaultOfTheJob(t *testing.T) {
