@@ -27,6 +27,11 @@ const (
 	nackInterval = 40 * time.Millisecond
 	lagMargin    = 10 * time.Millisecond
 	lagDecay     = 1000 // packets until a peak has fallen to 1/e: 20 s
+
+	// leadMax is how far ahead of real time the timeline may be; leadShare of
+	// the time passed comes on top, more than any two clocks drift apart.
+	leadMax   = 2 * time.Second
+	leadShare = 100
 )
 
 func (c *arrivalClock) begin(at time.Time) {
@@ -57,6 +62,15 @@ func (c *arrivalClock) delayed(a arrival) {
 	c.lag = max(c.lag, min(lag, c.maxWait))
 }
 
+// follow takes the transit of a packet that came too late, in sequence, for the
+// fastest: everything comes later now. Should the path become faster again, the
+// next packet in time tells.
+func (c *arrivalClock) follow(a arrival) {
+	transit := a.at.Sub(c.epoch) - Duration(a.pts)
+	c.lag = max(0, c.lag-max(0, transit-c.fastest()))
+	c.base, c.before, c.turn = transit, transit, a.at
+}
+
 func (c *arrivalClock) fastest() time.Duration { return min(c.base, c.before) }
 
 func (c *arrivalClock) wait() time.Duration {
@@ -82,4 +96,10 @@ func (c *arrivalClock) outage(pts int64) time.Time {
 // fastest transit, on the grid of the shortest frame.
 func (c *arrivalClock) expected(at time.Time) int64 {
 	return Samples(at.Sub(c.epoch)-c.fastest()) / minFrame * minFrame
+}
+
+// limit is the highest PTS that a packet can have that arrives at a given time.
+func (c *arrivalClock) limit(at time.Time) int64 {
+	passed := at.Sub(c.epoch)
+	return Samples(passed + passed/leadShare + leadMax)
 }

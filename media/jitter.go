@@ -24,6 +24,7 @@ type JitterStats struct {
 	Reordered  int64         // packets that came after a younger one, in time
 	Invalid    int64         // payloads that are no Opus packet
 	Stray      int64         // packets of a stream that another one replaced
+	Excess     int64         // packets that came faster than real time, or that nobody read
 	Rebased    int64         // times that the sender's clock or stream started anew
 	Filled     time.Duration // audio marked lost on the timeline
 	Jitter     time.Duration // interarrival jitter (RFC 3550 §6.4.1)
@@ -45,6 +46,11 @@ type JitterStats struct {
 // true (a new stream, a sender that restarted, a capture that was suspended
 // while its timestamps stood still, a leap) the stream is laid onto the
 // timeline anew, at the place that the time of arrival tells.
+//
+// A sender cannot make the timeline run away: it is at most 2 s and one percent
+// ahead of the time since the first packet, and what would go beyond that is
+// dropped. Nor can it fill the memory when nobody calls Pop: what comes while
+// 4096 packets are held is dropped, too.
 type Jitter struct {
 	clock    arrivalClock
 	seq      sequencer
@@ -73,7 +79,8 @@ type arrival struct {
 }
 
 const (
-	heldMax       = 512                    // packets; more means that the sender floods
+	heldMax       = 512                    // packets; with more, no hole is waited for
+	unreadMax     = 4096                   // packets held; more are not taken
 	leapMax       = 500 * time.Millisecond // a timestamp further ahead of the arrivals is not believed
 	probation     = 100 * time.Millisecond // how long late packets are watched before a verdict
 	burstMin      = 60 * time.Millisecond  // how much faster than real time makes them a burst
@@ -120,7 +127,10 @@ func (j *Jitter) Push(now time.Time, p RTP) {
 		j.pushOld(a)
 		return
 	}
-	j.pushNewest(a)
+	if !j.pushNewest(a) {
+		j.stats.Excess++
+		return
+	}
 	j.seq.advance(seq, ts+int64(duration))
 	j.clock.last = now
 }
@@ -133,24 +143,30 @@ func (j *Jitter) restart() {
 	j.seq = sequencer{}
 }
 
-// pushNewest takes a packet that follows all others of its stream.
-func (j *Jitter) pushNewest(a arrival) {
+// pushNewest takes a packet that follows all others of its stream; false when
+// there is more than can be.
+func (j *Jitter) pushNewest(a arrival) bool {
 	if !j.seq.started {
 		j.begin(a)
 	}
 	a.pts = a.ts + j.offset
-	if a.ts != j.seq.nextTS && a.pts > j.clock.expected(a.at)+Samples(leapMax) {
+	limit := j.clock.limit(a.at)
+	if a.ts != j.seq.nextTS && a.pts > min(limit, j.clock.expected(a.at)+Samples(leapMax)) {
 		j.rebase(a)
 		a.pts = a.ts + j.offset
+	}
+	if a.pts > limit || len(j.held) >= unreadMax {
+		return false
 	}
 	j.stats.Received++
 	j.seq.missing += a.seq - j.seq.highest - 1
 	if a.pts <= j.next-minFrame {
 		j.late(a)
-		return
+		return true
 	}
 	j.dropLimbo()
 	j.hold(a)
+	return true
 }
 
 // pushOld takes a packet that a younger one overtook: one that was reordered or
@@ -161,7 +177,7 @@ func (j *Jitter) pushOld(a arrival) {
 	switch {
 	case found || j.seq.seen(a.seq):
 		j.stats.Duplicates++
-	case a.seq < j.first:
+	case a.seq < j.first, a.ts+int64(a.duration) > j.seq.nextTS: // or its timestamp runs against the sequence
 		j.stats.Late++
 	case a.pts <= j.next-minFrame:
 		j.stats.Late++
@@ -212,7 +228,8 @@ func (j *Jitter) rebase(a arrival) {
 }
 
 // late takes a packet in sequence whose place was already given away. A little
-// late means a slower path: it is dropped, and the wait grows. Very late means
+// late means a slower path: it is dropped, and the clock follows, so that the
+// timeline waits until the packets behind it are in time again. Very late means
 // one of two things. The network held packets back and lets them go in a
 // burst: those are too late, but the ones behind them catch up. Or the sender
 // paused while its timestamps stood still: then packets arrive in step with
@@ -222,6 +239,7 @@ func (j *Jitter) late(a arrival) {
 	first := j.limbo[0]
 	if j.next-first.pts <= Samples(j.clock.maxWait) {
 		j.dropLimbo()
+		j.clock.follow(a)
 		return
 	}
 	arrived, sent := a.at.Sub(first.at), Duration(a.ts-first.ts)
@@ -229,12 +247,17 @@ func (j *Jitter) late(a arrival) {
 	case sent-arrived >= burstMin:
 		j.dropLimbo()
 	case arrived >= probation || len(j.limbo) >= heldMax:
-		limbo := j.limbo
+		limbo, limit := j.limbo, j.clock.limit(a.at)
 		j.limbo = nil
 		j.rebase(first)
 		for _, a := range limbo {
-			a.pts = a.ts + j.offset
-			j.hold(a)
+			if a.pts = a.ts + j.offset; a.pts <= limit {
+				j.hold(a)
+			} else {
+				j.stats.Excess++
+				j.stats.Lost++
+				j.stats.Received--
+			}
 		}
 	}
 }

@@ -302,23 +302,101 @@ func TestJitterTwoStreamsAtOnce(t *testing.T) {
 	}
 }
 
-func TestJitterFlood(t *testing.T) {
-	// Numbers far apart, all at once: what is held stays bounded.
-	j := media.NewJitter(media.JitterConfig{})
-	now := time.Unix(1, 0)
-	out := 0
-	for i := range 20000 {
-		j.Push(now, media.RTP{Sequence: uint16(i * 2), Timestamp: uint32(i) * 240, Payload: []byte{0xe0, 1}})
-		for {
-			if _, ok := j.Pop(now); !ok {
-				break
+func TestJitterSlowerPath(t *testing.T) {
+	// From one packet to the next everything takes longer, as after a handover,
+	// and half a minute later it does not any more: both changes cost the sound
+	// that did not come in time, and nothing more.
+	for _, delay := range []time.Duration{100, 190, 210, 250, 300, 390, 410, 1000} {
+		delay *= time.Millisecond
+		for _, jitter := range []time.Duration{0, 40 * time.Millisecond} {
+			in := network{seed: 11, jitter: jitter}.deliveries(60 * time.Second)
+			for i := range in {
+				if in[i].at > 10*time.Second && in[i].at < 40*time.Second {
+					in[i].at += delay
+				}
 			}
-			out++
+			sort.SliceStable(in, func(i, k int) bool { return in[i].at < in[k].at })
+			r := run(t, media.JitterConfig{}, in)
+			if most := 2*(delay+jitter) + 40*time.Millisecond; r.stats.Filled > most {
+				t.Errorf("%v slower, jitter %v: %v marked lost, want at most %v: %+v", delay, jitter, r.stats.Filled, most, r.stats)
+			}
 		}
 	}
-	if out < 20000-600 {
-		t.Errorf("%d came out of 20000", out)
+}
+
+// endless makes packets of 20 ms that are sent every interval, each with a leap
+// of its timestamp before it.
+func endless(n int, interval time.Duration, leap uint32, change func(i int, p *media.RTP)) []delivery {
+	in := make([]delivery, n)
+	for i := range in {
+		p := media.RTP{Sequence: uint16(i), Timestamp: uint32(i) * (960 + leap), Payload: []byte{0xf8, 1}}
+		if change != nil {
+			change(i, &p)
+		}
+		in[i] = delivery{time.Duration(i) * interval, p}
 	}
+	return in
+}
+
+func TestJitterFasterThanRealTime(t *testing.T) {
+	// Whatever a sender does, the timeline follows our clock.
+	const length = 20 * time.Second
+	for name, tt := range map[string]struct {
+		interval time.Duration
+		leap     uint32
+		change   func(i int, p *media.RTP)
+	}{
+		"half as fast again": {13 * time.Millisecond, 0, nil},
+		"flood":              {100 * time.Microsecond, 0, nil},
+		"leaps":              {20 * time.Millisecond, 23000, nil},
+		"large leaps":        {20 * time.Millisecond, 1 << 30, nil},
+		"leaps in a flood":   {time.Millisecond, 30000, nil},
+		"new streams":        {time.Millisecond, 0, func(i int, p *media.RTP) { p.SSRC = uint32(i) }},
+		"new numbers":        {time.Millisecond, 0, func(i int, p *media.RTP) { p.Sequence = uint16(i * 40000) }},
+		"against the sequence": {20 * time.Millisecond, 0, func(i int, p *media.RTP) {
+			if i%3 == 1 { // leaps a day ahead, and comes after the packet behind it
+				p.Sequence, p.Timestamp = p.Sequence+1, p.Timestamp+960
+			} else if i%3 == 2 {
+				p.Sequence, p.Timestamp = p.Sequence-1, p.Timestamp+1<<30
+			}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := run(t, media.JitterConfig{}, endless(int(length/tt.interval), tt.interval, tt.leap, tt.change))
+			if most := length + 3*time.Second; r.end() > most {
+				t.Errorf("%v of timeline in %v: %+v", r.end(), length, r.stats)
+			}
+			if r.end() < length-time.Second {
+				t.Errorf("only %v of timeline in %v: %+v", r.end(), length, r.stats)
+			}
+		})
+	}
+}
+
+func TestJitterUnread(t *testing.T) {
+	// Nobody reads for minutes: what is held stays bounded, and afterwards the
+	// timeline goes on where it is by then.
+	j := media.NewJitter(media.JitterConfig{})
+	in := endless(10000, 20*time.Millisecond, 0, nil)
+	epoch := time.Unix(1, 0)
+	for _, d := range in {
+		j.Push(epoch.Add(d.at), d.p)
+	}
+	received := j.Stats().Received
+	if received > 5000 || received+j.Stats().Excess != 10000 {
+		t.Errorf("%+v", j.Stats())
+	}
+	end := time.Duration(0)
+	pop := func(now time.Time) {
+		for p, ok := j.Pop(now); ok; p, ok = j.Pop(now) {
+			end = media.Duration(p.End())
+		}
+	}
+	now := epoch.Add(200 * time.Second)
+	pop(now)
+	j.Push(now, media.RTP{Sequence: 10000, Timestamp: 10000 * 960, Payload: []byte{0xf8, 1}})
+	pop(now.Add(time.Second))
+	near(t, "timeline", end, 201*time.Second, 220*time.Millisecond)
 }
 
 func FuzzJitter(f *testing.F) {
@@ -359,6 +437,10 @@ func FuzzJitter(f *testing.F) {
 			out = append(out, p)
 		}
 		checkTimeline(t, out)
+		passed := now.Sub(time.Unix(1, 0))
+		if n := len(out); n > 0 && media.Duration(out[n-1].End()) > passed+passed/100+2200*time.Millisecond {
+			t.Fatalf("the timeline ran to %v in %v", media.Duration(out[n-1].End()), passed)
+		}
 	})
 }
 
