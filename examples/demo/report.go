@@ -23,38 +23,41 @@ type sourceReport struct {
 	lufs     float64
 }
 
-// inspect decodes a recording to say how long and how loud it is.
+// inspect decodes a recording to say how long and how loud it is, as it is: one
+// channel if it has one.
 func inspect(path string) (s sourceReport, err error) {
 	src, err := opusrec.Open(path)
 	if err != nil {
 		return s, err
 	}
 	defer src.Close()
-	decoder, err := opus.NewDecoder(2)
+	p, err := src.ReadPacket()
+	if err != nil {
+		return s, fmt.Errorf("%s: %w", path, err)
+	}
+	channels := p.TOC().Channels()
+	decoder, err := opus.NewDecoder(channels)
 	if err != nil {
 		return s, err
 	}
-	meter, err := loudness.New(loudness.Config{Channels: 2})
+	meter, err := loudness.New(loudness.Config{Channels: channels})
 	if err != nil {
 		return s, err
 	}
-	pcm := make([]float32, 2*5760)
-	for {
-		p, err := src.ReadPacket()
-		if errors.Is(err, io.EOF) {
-			s.lufs = meter.Integrated()
-			return s, nil
-		}
-		if err != nil {
-			return s, err
-		}
+	pcm := make([]float32, channels*opus.MaxSamples)
+	for ; err == nil; p, err = src.ReadPacket() {
 		n, err := decoder.Decode(pcm, p)
 		if err != nil {
 			return s, err
 		}
-		meter.Write(pcm[:2*n])
+		meter.Write(pcm[:channels*n])
 		s.duration = media.Duration(p.End())
 	}
+	if !errors.Is(err, io.EOF) {
+		return s, err
+	}
+	s.lufs = meter.Integrated()
+	return s, nil
 }
 
 // A replayReport is what the files of the replay say of themselves.
