@@ -3,10 +3,16 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"io"
+	"io/fs"
 	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -127,6 +133,50 @@ func TestDataFolderIsLocked(t *testing.T) {
 	args := []string{"--data", data, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--media-udp", "127.0.0.1:0"}
 	if code := run(context.Background(), args, env(), io.Discard, &stderr); code != 1 || !strings.Contains(stderr.String(), "in use by another roadwaved") {
 		t.Errorf("exit %d: %s", code, &stderr)
+	}
+}
+
+// What stood in tmp before the folder was given to us stays.
+func TestForeignFilesStay(t *testing.T) {
+	data := t.TempDir()
+	ours, foreign := filepath.Join(data, "tmp", "replay-123"), filepath.Join(data, "tmp", "thesis")
+	for _, folder := range []string{ours, foreign} {
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	startDaemon(t, data)
+	if _, err := os.Stat(ours); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what a crash left is still there: %v", err)
+	}
+	if _, err := os.Stat(foreign); err != nil {
+		t.Error(err)
+	}
+}
+
+// A second signal does not wait for what the first one waits for: here a request
+// that never ends.
+func TestSecondSignal(t *testing.T) {
+	d := startDaemon(t, t.TempDir())
+	conn, err := net.Dial("tcp", strings.TrimPrefix(d.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "POST /whip HTTP/1.1\r\nHost: a\r\nContent-Type: application/sdp\r\nContent-Length: 9\r\n\r\nv"); err != nil {
+		t.Fatal(err)
+	}
+	d.eventually("it ends", 30*time.Second, func() bool {
+		_ = d.cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-d.done:
+			return true
+		default:
+			return false
+		}
+	})
+	if status := d.cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() {
+		t.Errorf("it ended with %v", status)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -183,12 +184,25 @@ func (d *daemon) newMaker(ctx context.Context, progress func(replay.Progress)) (
 }
 
 // cleanTemp removes what replays left that were cut by a crash; the lock on the
-// data folder makes sure that they are not in the making.
+// data folder makes sure that they are not in the making. Nothing else is
+// touched: --data may name a folder whose tmp is not ours.
 func (d *daemon) cleanTemp() error {
-	if err := os.RemoveAll(d.path("tmp")); err != nil {
-		return err
+	if err := os.MkdirAll(d.path("tmp"), 0o700); err != nil {
+		return fmt.Errorf("--data: %w", err)
 	}
-	return os.MkdirAll(d.path("tmp"), 0o700)
+	entries, err := os.ReadDir(d.path("tmp"))
+	if err != nil {
+		return fmt.Errorf("--data: %w", err)
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), "replay-") {
+			continue
+		}
+		if err := os.RemoveAll(d.path("tmp", e.Name())); err != nil {
+			return fmt.Errorf("--data: %w", err)
+		}
+	}
+	return nil
 }
 
 func (d *daemon) openWHIP(context.Context) (err error) {

@@ -30,6 +30,7 @@ const helpOutro = `
 
 Signals: SIGTERM or Ctrl-C ends lives properly (last segment, recording
 closed), puts a running replay back to be made at the next start, and exits.
+A second one ends the program where it stands; the next start repairs that.
 Exit codes: 0 fine, 1 something failed, 2 a setting cannot be used.
 `
 

@@ -19,7 +19,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal is not waited for
 	os.Exit(run(ctx, os.Args[1:], environ, os.Stdout, os.Stderr))
 }
 
