@@ -247,9 +247,13 @@ func (j *Jitter) late(a arrival) {
 	case sent-arrived >= burstMin:
 		j.dropLimbo()
 	case arrived >= probation || len(j.limbo) >= heldMax:
-		limbo, limit := j.limbo, j.clock.limit(a.at)
+		// The clock must not learn from those that came long before the place
+		// that they would get now.
+		n := slices.IndexFunc(j.limbo, func(b arrival) bool { return a.at.Sub(b.at) <= 2*probation })
+		j.giveUp(j.limbo[:n])
+		limbo, limit := j.limbo[n:], j.clock.limit(a.at)
 		j.limbo = nil
-		j.rebase(first)
+		j.rebase(limbo[0])
 		for _, a := range limbo {
 			if a.pts = a.ts + j.offset; a.pts <= limit {
 				j.hold(a)
@@ -264,13 +268,17 @@ func (j *Jitter) late(a arrival) {
 
 // dropLimbo gives up on late packets.
 func (j *Jitter) dropLimbo() {
-	for _, a := range j.limbo {
+	j.giveUp(j.limbo)
+	j.limbo = j.limbo[:0]
+}
+
+func (j *Jitter) giveUp(late []arrival) {
+	for _, a := range late {
 		j.stats.Late++
 		j.stats.Lost++
 		j.stats.Received--
 		j.clock.delayed(a)
 	}
-	j.limbo = j.limbo[:0]
 }
 
 // Pop gives the next packet of the timeline if it is due now: one that

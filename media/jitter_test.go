@@ -324,6 +324,24 @@ func TestJitterSlowerPath(t *testing.T) {
 	}
 }
 
+func TestJitterStragglers(t *testing.T) {
+	// In a long outage one packet comes half a second late, another one as late
+	// a minute after it: the timeline must not take that minute for its own.
+	in := network{seed: 2, outages: [][2]time.Duration{{10 * time.Second, 80 * time.Second}}}.deliveries(90 * time.Second)
+	for i, at := range []time.Duration{11 * time.Second, 71 * time.Second} {
+		n := uint16(500 + 3000*i)
+		in = append(in, delivery{at, media.RTP{Sequence: n, Timestamp: uint32(n) * 960, Payload: []byte{0xf8, 1}}})
+	}
+	sort.SliceStable(in, func(i, k int) bool { return in[i].at < in[k].at })
+	r := run(t, media.JitterConfig{}, in)
+	near(t, "duration", r.end(), 90*time.Second, 40*time.Millisecond)
+	for i, late := range r.latest {
+		if late < -50*time.Millisecond {
+			t.Fatalf("packet %d at %v came out %v before its time", i, media.Duration(r.packets[i].PTS), -late)
+		}
+	}
+}
+
 // endless makes packets of 20 ms that are sent every interval, each with a leap
 // of its timestamp before it.
 func endless(n int, interval time.Duration, leap uint32, change func(i int, p *media.RTP)) []delivery {
