@@ -10,18 +10,18 @@ help: ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 demo: ## one live from a creator to a published replay, and what it took
-	@scripts/install-tools.sh ffmpeg
+	@.ci/install-tools.sh ffmpeg
 	go run ./examples/demo
 
 run: ## start the daemon and print the pages to open
-	@scripts/install-tools.sh ffmpeg
+	@.ci/install-tools.sh ffmpeg
 	go run ./roadwaved
 
 test: tools lint build ## everything that is proved, with the real outside programs
 	ROADWAVE_TEST_REQUIRE=1 go test -race -timeout 20m ./...
 
 tools: ## install what the tests need (Debian)
-	@scripts/install-tools.sh --tests
+	@.ci/install-tools.sh --tests
 
 lint: ## formatting, vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { echo "gofmt these:"; gofmt -l .; exit 1; }
@@ -33,9 +33,9 @@ build: ## every package without cgo, the daemon as bin/roadwaved
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o bin/roadwaved ./roadwaved
 
 bench: ## whole-program figures as ratios against a floor
-	@scripts/install-tools.sh ffmpeg
+	@.ci/install-tools.sh ffmpeg
 	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./roadwaved
 	go test -run '^$$' -bench Replay -benchtime 1x -timeout 30m ./replay
 
 fuzz: ## run every fuzz target for FUZZTIME each (default 20s)
-	@scripts/fuzz.sh $(FUZZTIME)
+	@.ci/fuzz.sh $(FUZZTIME)

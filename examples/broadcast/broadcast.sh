@@ -2,9 +2,9 @@
 # Makes examples/broadcast/broadcast.opus: a minute of road radio with several
 # voices, music and a long silence. Everything in it is synthetic and ours: the
 # words are below, the voices are espeak-ng's, the tune is played by sox.
-# Needs espeak-ng, sox and ffmpeg (with libopus). Usage: scripts/broadcast.sh [OUTPUT]
+# Needs espeak-ng, sox and ffmpeg (with libopus). Usage: examples/broadcast/broadcast.sh [OUTPUT]
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 output=${1:-examples/broadcast/broadcast.opus}
 for tool in espeak-ng sox ffmpeg; do
 	command -v "$tool" >/dev/null || { echo "broadcast: $tool is not installed" >&2; exit 1; }
