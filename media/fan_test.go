@@ -2,6 +2,8 @@ package media_test
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"slices"
 	"sync"
 	"testing"
@@ -219,6 +221,12 @@ func TestCopy(t *testing.T) {
 	t.Run("sink fails", func(t *testing.T) {
 		dst, src := &sink{fail: boom}, &source{packets: in, err: errEOF}
 		if err := media.Copy(dst, src); !errors.Is(err, boom) || !src.closed || dst.closed != 1 {
+			t.Fatalf("%v; src closed %v", err, src.closed)
+		}
+	})
+	t.Run("sink fails with the end of its connection", func(t *testing.T) {
+		dst, src := &sink{fail: fmt.Errorf("store: %w", io.EOF)}, &source{packets: in, err: errEOF}
+		if err := media.Copy(dst, src); !errors.Is(err, io.EOF) || !src.closed || dst.closed != 1 {
 			t.Fatalf("%v; src closed %v", err, src.closed)
 		}
 	})

@@ -30,19 +30,20 @@ type Sink interface {
 // It closes src only when dst failed, so that the creator is told. The error
 // joins what src (other than [io.EOF]), dst and its Close returned.
 func Copy(dst Sink, src Source) error {
-	var err error
+	return errors.Join(copyPackets(dst, src), dst.Close())
+}
+
+func copyPackets(dst Sink, src Source) error {
 	for {
-		var p Packet
-		if p, err = src.ReadPacket(); err != nil {
-			break
+		p, err := src.ReadPacket()
+		if errors.Is(err, io.EOF) {
+			return nil
 		}
-		if err = dst.WritePacket(p); err != nil {
-			err = errors.Join(err, src.Close())
-			break
+		if err != nil {
+			return err
+		}
+		if err := dst.WritePacket(p); err != nil {
+			return errors.Join(err, src.Close())
 		}
 	}
-	if errors.Is(err, io.EOF) {
-		err = nil
-	}
-	return errors.Join(err, dst.Close())
 }
