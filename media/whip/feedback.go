@@ -24,6 +24,7 @@ const (
 	askMax         = 4                      // requests per packet
 	askFor         = 250 * time.Millisecond // older than this it comes too late
 	gapMax         = 64                     // a longer gap is an outage, not loss
+	lostMax        = 4 * gapMax             // requests that wait; a sender that skips more gets none
 	numberingAnew  = 1000                   // a number further back begins another stream
 )
 
@@ -81,7 +82,7 @@ func (f *feedback) received(now time.Time, h *rtp.Header) {
 	case ahead <= 0:
 		f.found(f.highest + ahead)
 		return
-	case ahead > gapMax:
+	case ahead > gapMax || len(f.lost) > lostMax-gapMax:
 		f.lost = f.lost[:0]
 	default:
 		for n := f.highest + 1; n < f.highest+ahead; n++ {

@@ -22,6 +22,7 @@ func (s *Session) connect() error {
 	}
 	s.pc = pc
 	s.receiver.onRTP = s.received
+	s.receiver.abuse = func() { s.end(EndAbused) }
 	s.receiver.send = func(p rtcp.Packet) { _ = pc.WriteRTCP([]rtcp.Packet{p}) }
 	pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
 		if state == webrtc.PeerConnectionStateFailed || state == webrtc.PeerConnectionStateClosed {

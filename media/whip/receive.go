@@ -23,10 +23,12 @@ type receiver struct {
 	begin time.Time         // what the atomics count from
 	media atomic.Int64      // nanoseconds after begin of the newest packet
 	onRTP func()            // called after each packet that was taken
+	abuse func()            // called when the creator opens too many streams
 	send  func(rtcp.Packet) // to the creator
 
-	packet   rtp.Packet // reused; packets come from one goroutine
-	feedback feedback   // the same
+	streams  atomic.Int32 // that Pion asked a buffer for
+	packet   rtp.Packet   // reused; packets come from one goroutine
+	feedback feedback     // the same
 
 	mu      sync.Mutex
 	jitter  *media.Jitter
@@ -49,8 +51,17 @@ func newReceiver(cfg media.JitterConfig) *receiver {
 	return r
 }
 
+// streamsMax is how many buffers a session gets: Pion keeps a stream, a
+// transceiver and a goroutine for every SSRC until the connection is closed, and
+// a creator may make up four billion of them. A browser needs two, and two more
+// each time it starts anew.
+const streamsMax = 64
+
 // buffer is called by Pion for every SSRC, and once more for its RTCP.
 func (r *receiver) buffer(kind packetio.BufferPacketType, _ uint32) io.ReadWriteCloser {
+	if r.streams.Add(1) > streamsMax {
+		r.abuse()
+	}
 	if kind == packetio.RTCPBufferPacket {
 		return rtcpBuffer{r}
 	}
@@ -88,6 +99,7 @@ func (r *receiver) takeRTP(now time.Time, raw []byte) {
 		r.empty++
 		r.mu.Unlock()
 		r.feedback.received(now, &p.Header)
+		r.answer(now)
 		return
 	}
 	payload := append(make([]byte, 0, len(p.Payload)), p.Payload...)

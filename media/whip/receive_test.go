@@ -18,12 +18,13 @@ type ear struct {
 	*receiver
 	rtp, rtcp io.Writer
 	sent      []rtcp.Packet
+	abused    int
 }
 
 func newEar() *ear {
 	e := &ear{receiver: newReceiver(media.JitterConfig{})}
 	e.opus = 111
-	e.onRTP = func() {}
+	e.onRTP, e.abuse = func() {}, func() { e.abused++ }
 	e.send = func(p rtcp.Packet) { e.sent = append(e.sent, p) }
 	e.rtp, e.rtcp = e.buffer(packetio.RTPBufferPacket, 1), e.buffer(packetio.RTCPBufferPacket, 1)
 	return e
@@ -142,6 +143,46 @@ func TestWhatIsNoAudioIsDropped(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+func TestWhatIsAskedForIsBounded(t *testing.T) {
+	for name, payload := range map[string][]byte{"audio": {voice, 1}, "padding": nil} {
+		t.Run(name, func(t *testing.T) {
+			e := newEar()
+			now := time.Now()
+			for n := range 2000 { // within 200 ms, 49 of 50 missing
+				now = now.Add(100 * time.Microsecond)
+				e.takeRTP(now, packet(t, 1, 50*n, payload...))
+				if len(e.feedback.lost) > lostMax {
+					t.Fatalf("%d requests wait", len(e.feedback.lost))
+				}
+			}
+			asked := 0
+			for _, p := range e.sent {
+				for _, p := range *p.(*rtcp.CompoundPacket) {
+					if nack, ok := p.(*rtcp.TransportLayerNack); ok {
+						asked += len(nack.Nacks)
+					}
+				}
+			}
+			if asked == 0 {
+				t.Error("nothing was asked for")
+			}
+		})
+	}
+}
+
+func TestStreamsAreBounded(t *testing.T) {
+	e := newEar() // has two
+	for ssrc := range uint32(streamsMax - 2) {
+		e.buffer(packetio.RTPBufferPacket, ssrc)
+	}
+	if e.abused > 0 {
+		t.Error("too early")
+	}
+	if b := e.buffer(packetio.RTPBufferPacket, 9999); b == nil || e.abused == 0 {
+		t.Errorf("%v, abused %d times", b, e.abused)
+	}
 }
 
 func TestReportsGoOut(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/pion/ice/v4"
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 	"github.com/roadwave/roadwave/media/whip"
@@ -163,6 +164,24 @@ func TestClosedConnection(t *testing.T) {
 	}
 	wait(t, "end", s.Done())
 	if s.Reason() != whip.EndClosed {
+		t.Errorf("ended because %q", s.Reason())
+	}
+}
+
+func TestManyStreamsEndTheSession(t *testing.T) {
+	t.Parallel()
+	st := newStation(t, nil)
+	p := newPhone(t)
+	_, answer := do(t, "POST", st.url, p.offer(nil), sdp)
+	p.accept(answer)
+	s := p.begin(st)
+	for ssrc := range uint32(200) {
+		if err := p.pc.WriteRTCP([]rtcp.Packet{&rtcp.SenderReport{SSRC: 1000 + ssrc}}); err != nil {
+			break // it hung up
+		}
+	}
+	wait(t, "end", s.Done())
+	if s.Reason() != whip.EndAbused {
 		t.Errorf("ended because %q", s.Reason())
 	}
 }

@@ -34,6 +34,7 @@ const (
 	EndClosed    EndReason = "closed"    // the creator closed the connection
 	EndVanished  EndReason = "vanished"  // no media for Config.EndAfter
 	EndUnused    EndReason = "unused"    // no media ever came
+	EndAbused    EndReason = "abused"    // the creator sent dozens of streams (SSRCs)
 	EndServer    EndReason = "server"    // Server.Close
 	EndPublished EndReason = "published" // OnPublish returned, or Close was called
 )
