@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -40,13 +41,16 @@ Ctrl-C ends lives properly and stops.
 
 // servers are the HTTP servers of the two listeners.
 func (d *daemon) servers() (public, admin *http.Server) {
+	complaints := slog.NewLogLogger(d.log.Handler(), slog.LevelWarn) // else past the log, as bare text
 	public = &http.Server{
+		ErrorLog:          complaints,
 		Handler:           bodyDeadline(d.api),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
 	}
 	admin = &http.Server{
+		ErrorLog: complaints,
 		Handler: api.NewAdmin(
 			api.Check{Name: "catalog", Ping: d.catalog.Ping},
 			api.Check{Name: "redis", Ping: d.redis.Ping},
