@@ -66,6 +66,7 @@ func TestConfigRefusals(t *testing.T) {
 		"keys that do not exist":   {args: []string{"--auth", "hs256:key"}, want: []string{"want open"}},
 		"no port":                  {args: []string{"--media-udp", "localhost"}, want: []string{"--media-udp", "host:port"}},
 		"public URL":               {args: []string{"--public-url", "radio.example"}, want: []string{"https://radio.example"}},
+		"public URL with a name":   {args: []string{"--public-url", "https://ada@radio.example"}, want: []string{"https://radio.example"}},
 		"ICE server":               {args: []string{"--ice-servers", "stun.example"}, want: []string{"stun:stun.example:3478"}},
 		"patience":                 {args: []string{"--notice-after", "20s"}, want: []string{"--end-after"}},
 		"threshold":                {args: []string{"--silence-threshold", "3"}, want: []string{"dBFS"}},
@@ -97,6 +98,8 @@ func TestCommandLine(t *testing.T) {
 		"version":            {[]string{"version"}, 0, "roadwaved", ""},
 		"unknown command":    {[]string{"sing"}, 2, "", `"sing" is not a command`},
 		"wrong setting":      {[]string{"--max-lives", "0"}, 2, "", "--max-lives"},
+		"recover --help":     {[]string{"recover", "--help"}, 0, "recover FILE...", ""},
+		"recover a flag":     {[]string{"recover", "--all"}, 2, "", "-all"},
 		"recover nothing":    {[]string{"recover"}, 2, "", "name one or more recordings"},
 		"recover what isn't": {[]string{"recover", "/no/such/file.opus"}, 1, "", "/no/such/file.opus"},
 	} {

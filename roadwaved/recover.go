@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"time"
@@ -11,7 +12,13 @@ import (
 
 // recoverFiles is the command that makes recordings whole after a crash. The
 // daemon does this by itself for its own; this is for copies taken elsewhere.
-func recoverFiles(paths []string, out io.Writer) error {
+func recoverFiles(args []string, out io.Writer) error {
+	f := flag.NewFlagSet("recover", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	if err := f.Parse(args); err != nil {
+		return usageError{err}
+	}
+	paths := f.Args()
 	if len(paths) == 0 {
 		return usageError{errors.New("recover: name one or more recordings (.opus)")}
 	}
