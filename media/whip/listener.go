@@ -1,8 +1,10 @@
 package whip
 
 import (
+	"errors"
 	"net"
 	"sync"
+	"time"
 )
 
 // limitListener bounds the TCP connections that are open at once: whoever
@@ -24,13 +26,31 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 	case <-l.closed:
 		return nil, net.ErrClosed
 	}
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		<-l.free
-		return nil, err
+	for {
+		conn, err := l.Listener.Accept()
+		if err == nil {
+			return &limitedConn{Conn: conn, free: l.free}, nil
+		}
+		if errors.Is(err, net.ErrClosed) || !l.pause() {
+			<-l.free
+			return nil, err
+		}
 	}
-	return &limitedConn{Conn: conn, free: l.free}, nil
 }
+
+// pause waits before another try: Pion would stop listening for good when the
+// process has no file descriptor left for a moment. It is false once the
+// listener is closed.
+func (l *limitedListener) pause() bool {
+	select {
+	case <-time.After(acceptAgain):
+		return true
+	case <-l.closed:
+		return false
+	}
+}
+
+const acceptAgain = 100 * time.Millisecond
 
 func (l *limitedListener) Close() error {
 	l.once.Do(func() { close(l.closed) })
