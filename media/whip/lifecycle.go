@@ -123,7 +123,7 @@ func (s *Session) end(reason EndReason) {
 		s.server.connected()
 	}
 	s.reason = reason
-	s.turn(Ended)
+	s.state = Ended // told when it is all over, see hangUp
 	running := s.running
 	s.watch.Stop()
 	s.mu.Unlock()
@@ -148,5 +148,8 @@ func (s *Session) hangUp(running bool) {
 		s.release()
 	}
 	close(s.done)
+	s.mu.Lock()
+	s.turn(Ended)
+	s.mu.Unlock()
 	s.tell()
 }

@@ -1,12 +1,16 @@
 package whip_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -219,6 +223,36 @@ func TestOnPublishEndsTheSession(t *testing.T) {
 	}
 }
 
+func TestEndedIsToldLast(t *testing.T) {
+	t.Parallel()
+	closed := make(chan struct{})
+	var returned, early atomic.Bool
+	told := make(chan struct{})
+	st := newStation(t, func(cfg *whip.Config) {
+		cfg.OnPublish = func(_ context.Context, s *whip.Session) error {
+			_ = s.Close()
+			close(closed)
+			time.Sleep(50 * time.Millisecond)
+			returned.Store(true)
+			return nil
+		}
+		cfg.OnState = func(_ *whip.Session, state whip.State) {
+			switch state {
+			case whip.Live: // is still being told when the session ends
+				<-closed
+			case whip.Ended:
+				early.Store(!returned.Load())
+				close(told)
+			}
+		}
+	})
+	publish(t, st.url, numbered(5000), whip.ClientConfig{}, whip.PublishConfig{})
+	wait(t, "the end", told)
+	if early.Load() {
+		t.Error("the end was told while OnPublish was at work")
+	}
+}
+
 func TestUnusedOfferIsDropped(t *testing.T) {
 	t.Parallel()
 	released := make(chan struct{})
@@ -242,6 +276,54 @@ func TestUnusedOfferIsDropped(t *testing.T) {
 	if s.Reason() != whip.EndUnused || st.Stats().Connecting != 0 {
 		t.Errorf("ended because %q, %+v", s.Reason(), st.Stats())
 	}
+}
+
+func TestRedirectedPublisher(t *testing.T) {
+	t.Parallel()
+	st := newStation(t, nil)
+	front := httptest.NewServer(http.RedirectHandler(st.url, http.StatusTemporaryRedirect))
+	defer front.Close()
+	p := publish(t, front.URL+"/some/where", numbered(10), whip.ClientConfig{}, whip.PublishConfig{})
+	s := wait(t, "live", st.live)
+	wait(t, "end", s.Done())
+	<-p.done
+	if p.err != nil || p.stats.Session != st.url+"/"+s.ID() || s.Reason() != whip.EndDeleted {
+		t.Errorf("%v, the session is at %s, ended because %q", p.err, p.stats.Session, s.Reason())
+	}
+}
+
+func TestLogOfNormalLives(t *testing.T) {
+	t.Parallel()
+	var text lockedBuffer
+	st := newStation(t, func(cfg *whip.Config) { cfg.Logger = slog.New(slog.NewTextHandler(&text, nil)) })
+	for _, client := range []whip.ClientConfig{{}, {OnlyTCP: true}} {
+		publish(t, st.url, numbered(10), client, whip.PublishConfig{})
+		wait(t, "end", wait(t, "live", st.live).Done())
+	}
+	time.Sleep(100 * time.Millisecond) // for who writes to a closed connection
+	for line := range strings.Lines(text.String()) {
+		if !strings.Contains(line, `msg="session `) && !strings.Contains(line, "UDP receive buffer") {
+			t.Errorf("logged %s", line)
+		}
+	}
+}
+
+// A lockedBuffer takes what several goroutines write.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 func TestTCPFallback(t *testing.T) {

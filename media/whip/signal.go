@@ -32,8 +32,8 @@ func (p *publisher) post(ctx context.Context, endpoint, offer string) (string, e
 	if response.StatusCode != http.StatusCreated {
 		return "", refusalOf(response, body)
 	}
-	location, err := request.URL.Parse(response.Header.Get("Location"))
-	if err != nil || response.Header.Get("Location") == "" {
+	location, err := response.Location() // relative to where redirections led
+	if err != nil {
 		return "", errors.New("whip: the server did not say where the session is")
 	}
 	p.stats.Session = location.String()
