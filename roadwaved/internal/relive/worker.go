@@ -43,7 +43,8 @@ type Config struct {
 	// Lease is how long a job stays this worker's when the worker is not
 	// heard of. It is renewed three times in that time. Default 1 min.
 	Lease time.Duration
-	// Attempts is after how many failures a job is parked. Default 5.
+	// Attempts is after how many failures a job is parked; a worker that dies
+	// of it has failed. Default 5.
 	Attempts int
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
@@ -102,8 +103,13 @@ func (w *Worker) Handle(ctx context.Context, liveID string) error {
 	case err != nil:
 		return fmt.Errorf("relive: claiming the job: %w", err)
 	}
-	log.Info("replay begun", "fence", claim.Fence)
 	j := &job{worker: w, claim: claim, log: log, begun: w.cfg.Now()}
+	if before := j.attempts(ctx) - 1; before >= w.cfg.Attempts {
+		// Nobody came to say that they failed: a job that kills its process
+		// would do so again, and cut every live on air each time.
+		return j.finish(ctx, fmt.Errorf("relive: the last of %d attempts did not come back: the worker died of it", before))
+	}
+	log.Info("replay begun", "fence", claim.Fence)
 	return j.finish(ctx, j.run(ctx))
 }
 

@@ -241,6 +241,25 @@ func TestFailsAndParks(t *testing.T) {
 	}
 }
 
+// A job that kills its worker each time is not tried for ever.
+func TestParksWhatKills(t *testing.T) {
+	h := newHouse(t)
+	h.record()
+	h.cfg.Attempts = 3
+	for i := range h.cfg.Attempts {
+		now := time.Now().Add(time.Duration(i-h.cfg.Attempts) * time.Hour)
+		if _, err := h.catalog.Claim(t.Context(), h.live.ID, "dead", now, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := h.worker().Handle(t.Context(), h.live.ID); err != nil {
+		t.Fatal(err)
+	}
+	if j := h.job(); j.State != station.JobParked || !strings.Contains(j.Error, "died") {
+		t.Errorf("job is %+v", j)
+	}
+}
+
 // A recording that was there once and is not any more (a disk that is not
 // mounted) is no live without sound.
 func TestRecordingIsMissing(t *testing.T) {
