@@ -1,6 +1,7 @@
 package opusrec
 
 import (
+	"errors"
 	"fmt"
 	"os"
 )
@@ -24,6 +25,9 @@ func (r *Recorder) syncLoop() {
 func (r *Recorder) sync() error {
 	r.syncMu.Lock()
 	defer r.syncMu.Unlock()
+	if r.gone {
+		return ErrClosed
+	}
 	if written := r.stats.written.Load(); written != r.stats.durable.Load() {
 		if err := r.file.Sync(); err != nil {
 			return fmt.Errorf("syncing to the disk: %w", err)
@@ -48,15 +52,16 @@ func (r *Recorder) Sync() error {
 	if err != nil {
 		return err
 	}
-	if err := r.sync(); err != nil {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if r.err == nil {
-			r.fail(err)
-		}
-		return r.err
+	err = r.sync()
+	if err == nil || errors.Is(err, ErrClosed) { // Close was faster, and synced
+		return err
 	}
-	return nil
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.err == nil {
+		r.fail(err)
+	}
+	return r.err
 }
 
 // Durable is how many bytes at the start of the file are safe on the disk and

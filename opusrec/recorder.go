@@ -45,6 +45,7 @@ type Recorder struct {
 	stats counters
 
 	syncMu sync.Mutex // one sync at a time
+	gone   bool       // the file is closed; guarded by syncMu
 	wake   chan struct{}
 	done   chan struct{}
 	close  func() error
@@ -282,7 +283,11 @@ func (r *Recorder) finish() error {
 			err = fmt.Errorf("opusrec: %s: %w", r.path, err)
 		}
 	}
-	if closeErr := r.file.Close(); err == nil && closeErr != nil {
+	r.syncMu.Lock()
+	closeErr := r.file.Close()
+	r.gone = true
+	r.syncMu.Unlock()
+	if err == nil && closeErr != nil {
 		err = fmt.Errorf("opusrec: %w", closeErr)
 	}
 	return err

@@ -305,6 +305,21 @@ func TestCloseAfterSync(t *testing.T) {
 	}
 }
 
+// TestSyncBehindClose is a Sync that found the recorder open and comes to the
+// disk after Close: nothing has failed.
+func TestSyncBehindClose(t *testing.T) {
+	r := begin(t, Config{})
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r.mu.Lock()
+	r.closed = false // what Sync saw
+	r.mu.Unlock()
+	if err := r.Sync(); !errors.Is(err, ErrClosed) || r.err != nil {
+		t.Errorf("%v, the recorder says %v", err, r.err)
+	}
+}
+
 // disk is a file whose failures are chosen.
 type disk struct {
 	mu       sync.Mutex
