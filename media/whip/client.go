@@ -27,6 +27,10 @@ type ClientConfig struct {
 	// OnlyTCP connects to the server's TCP candidates and no others, as a
 	// network without UDP would have it.
 	OnlyTCP bool
+	// ICEServers help a creator whose network hides it, or lets nothing but
+	// TURN through. Those that a server tells in its answer (RFC 9725 §4.6) are
+	// not used: by then all candidates have been gathered. Default: none.
+	ICEServers []ICEServer
 	// HTTP makes the requests. Default [http.DefaultClient].
 	HTTP *http.Client
 	// Logger gets what happens. Default: nothing.

@@ -80,7 +80,9 @@ type publisher struct {
 }
 
 func (p *publisher) open() error {
-	pc, err := p.client.api.NewPeerConnection(webrtc.Configuration{Certificates: []webrtc.Certificate{p.client.certificate}})
+	pc, err := p.client.api.NewPeerConnection(webrtc.Configuration{
+		Certificates: []webrtc.Certificate{p.client.certificate}, ICEServers: pionServers(p.client.cfg.ICEServers, false),
+	})
 	if err != nil {
 		return err
 	}

@@ -292,6 +292,53 @@ func TestRedirectedPublisher(t *testing.T) {
 	}
 }
 
+func TestClientAsksSTUN(t *testing.T) {
+	t.Parallel()
+	stun, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stun.Close()
+	go answerSTUN(stun)
+	servers := []whip.ICEServer{{URLs: []string{"stun:" + stun.LocalAddr().String()}}}
+	st := newStation(t, nil)
+	var offered atomic.Value
+	p := publish(t, st.url, numbered(10), whip.ClientConfig{ICEServers: servers}, whip.PublishConfig{
+		Offer: func(sdp string) string { offered.Store(sdp); return sdp },
+	})
+	wait(t, "end", wait(t, "live", st.live).Done())
+	<-p.done
+	if sdp, _ := offered.Load().(string); p.err != nil || !strings.Contains(sdp, " 203.0.113.7 4711 typ srflx") {
+		t.Errorf("%v, offered %s", p.err, sdp)
+	}
+
+	c, err := whip.NewClient(whip.ClientConfig{ICEServers: []whip.ICEServer{{URLs: []string{"http://example.net"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Publish(t.Context(), st.url, mediatest.Packets(), whip.PublishConfig{}); err == nil {
+		t.Error("a URL that is no ICE server's was taken")
+	}
+}
+
+// answerSTUN tells everybody the same public address, 203.0.113.7:4711, in an
+// XOR-MAPPED-ADDRESS (RFC 8489 §14.2).
+func answerSTUN(conn net.PacketConn) {
+	b := make([]byte, 1500)
+	for {
+		n, from, err := conn.ReadFrom(b)
+		if err != nil {
+			return
+		}
+		if n < 20 {
+			continue
+		}
+		answer := append([]byte{1, 1, 0, 12}, b[4:20]...) // success, length, cookie and transaction
+		answer = append(answer, 0, 0x20, 0, 8, 0, 1, 4711>>8^0x21, 4711&0xff^0x12, 203^0x21, 0^0x12, 113^0xa4, 7^0x42)
+		_, _ = conn.WriteTo(answer, from)
+	}
+}
+
 func TestLogOfNormalLives(t *testing.T) {
 	t.Parallel()
 	var text lockedBuffer
