@@ -84,7 +84,7 @@ func shutdown(s *http.Server) error {
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownPatience)
 	defer cancel()
 	if err := s.Shutdown(ctx); err != nil {
-		return errors.Join(s.Close()) // slow clients lose; lives are over by now
+		return s.Close() // slow clients lose; lives are over by now
 	}
 	return nil
 }

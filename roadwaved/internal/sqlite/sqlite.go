@@ -61,7 +61,7 @@ func Open(ctx context.Context, path string) (*Catalog, error) {
 
 func connect(abs string, conns int) (*sql.DB, error) {
 	q := url.Values{
-		"_busy_timeout": {"10000"}, // ms: another process, such as `roadwaved jobs`, writes
+		"_busy_timeout": {"10000"}, // ms: another process, such as the sqlite3 shell, writes
 		"_journal_mode": {"WAL"},
 		"_synchronous":  {"FULL"}, // NORMAL loses what was committed when the power fails
 		"_foreign_keys": {"1"},

@@ -8,9 +8,10 @@ import (
 // CloseOrphans closes the lives of this node that are on air in the catalog but
 // not in this process: the one before it died under them (M22). They are marked
 // lost, their replay jobs are opened, their slots given back. It returns them as
-// they were; call it at start, when their recordings have been recovered.
+// they were; call it at start, when nothing records into their files any more.
 //
-// How long each lasted is not known here, its recording tells.
+// How long each lasted is not known here, its recording tells: the worker makes
+// that whole before it reads it.
 func (s *Station) CloseOrphans(ctx context.Context) ([]Live, error) {
 	var orphans []Live
 	q := LiveQuery{State: OnAir, Node: s.cfg.Node, Limit: MaxPage}
