@@ -146,6 +146,9 @@ func (j *Jitter) restart() {
 // pushNewest takes a packet that follows all others of its stream; false when
 // there is more than can be.
 func (j *Jitter) pushNewest(a arrival) bool {
+	if j.full(a.at) {
+		return false
+	}
 	if !j.seq.started {
 		j.begin(a)
 	}
@@ -155,7 +158,7 @@ func (j *Jitter) pushNewest(a arrival) bool {
 		j.rebase(a)
 		a.pts = a.ts + j.offset
 	}
-	if a.pts > limit || len(j.held) >= unreadMax {
+	if a.pts > limit {
 		return false
 	}
 	j.stats.Received++
@@ -215,16 +218,27 @@ func (j *Jitter) hold(a arrival) {
 // rebase lays a and what follows it where its arrival puts it, but never over
 // what has already left or is held.
 func (j *Jitter) rebase(a arrival) {
-	at := max(j.next, j.clock.expected(a.at))
-	if n := len(j.held); n > 0 {
-		at = max(at, j.held[n-1].pts+int64(j.held[n-1].duration))
-	}
+	at := max(j.end(), j.clock.expected(a.at))
 	for i := range j.held { // nothing can come between them any more
 		j.held[i].seq = noSequence
 	}
 	j.offset = at - a.ts
 	j.first, j.lastOut = a.seq, a.seq-1
 	j.stats.Rebased++
+}
+
+// full tells whether there is more already than time has passed, or than should
+// be held.
+func (j *Jitter) full(now time.Time) bool {
+	return j.started && (j.end() > j.clock.limit(now) || len(j.held) >= unreadMax)
+}
+
+// end is where the timeline ends once everything that is held has left.
+func (j *Jitter) end() int64 {
+	if n := len(j.held); n > 0 {
+		return max(j.next, j.held[n-1].pts+int64(j.held[n-1].duration))
+	}
+	return j.next
 }
 
 // late takes a packet in sequence whose place was already given away. A little

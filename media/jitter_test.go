@@ -391,6 +391,20 @@ func TestJitterFasterThanRealTime(t *testing.T) {
 	}
 }
 
+func TestJitterBurstAtStart(t *testing.T) {
+	// Five seconds that waited for the connection come at once: two of them are
+	// taken, and then the live goes on as if the others had not been.
+	in := endless(1250, 20*time.Millisecond, 0, nil)
+	for i := range in {
+		in[i].at = max(0, in[i].at-5*time.Second)
+	}
+	r := run(t, media.JitterConfig{}, in)
+	near(t, "duration", r.end(), 22*time.Second, 100*time.Millisecond)
+	if excess := 3 * 50; r.stats.Excess < int64(excess-5) || r.stats.Excess > int64(excess+5) || r.stats.Rebased != 1 || r.stats.Filled > 0 {
+		t.Errorf("%+v", r.stats)
+	}
+}
+
 func TestJitterUnread(t *testing.T) {
 	// Nobody reads for minutes: what is held stays bounded, and afterwards the
 	// timeline goes on where it is by then.
