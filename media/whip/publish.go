@@ -57,7 +57,8 @@ func Publish(ctx context.Context, endpoint string, src media.Source, cfg Publish
 // Publish sends a source to a WHIP endpoint until the source ends, the context
 // is done or the server hangs up, then deletes the session. RTP timestamps are
 // the PTS (plus a random start), so what the source marks Lost is a hole the
-// server sees. A done context is a way to stop, not an error.
+// server sees. A context that is done once the session has begun is a way to
+// stop, not an error.
 func (c *Client) Publish(ctx context.Context, endpoint string, src media.Source, cfg PublishConfig) (PublishStats, error) {
 	setDefault(&cfg.Linger, 150*time.Millisecond)
 	p := &publisher{client: c, cfg: cfg, failed: make(chan struct{}), connected: make(chan struct{})}

@@ -84,7 +84,7 @@ func TestVanishedCreator(t *testing.T) {
 		t.Errorf("states %v, want %v", st.states, want)
 	}
 	packets := st.received[s.ID()]
-	if last := packets[len(packets)-1]; !last.Lost || media.Duration(last.End()) < 1500*time.Millisecond {
+	if last := packets[len(packets)-1]; !last.Lost || media.Duration(last.End()) < 800*time.Millisecond {
 		t.Errorf("time did not go on while nothing arrived: %+v", last)
 	}
 }
