@@ -47,8 +47,9 @@ type Config struct {
 	// was killed leaves a folder replay-* there.
 	TempDir string
 
-	// Progress, if set, is told how far a replay is, about every percent, by
-	// the goroutine that makes it.
+	// Progress, if set, is told how far a replay is, about every percent: one
+	// call at a time for each replay, not always from the goroutine that makes
+	// it, which waits meanwhile.
 	Progress func(Progress)
 	// Logger; nil discards.
 	Logger *slog.Logger
