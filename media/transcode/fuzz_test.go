@@ -39,6 +39,7 @@ func FuzzTranscode(f *testing.F) {
 			frame = fr.End()
 		}
 		pts := int64(0)
+		script = script[:min(len(script), 300)] // each packet may bring a minute of silence
 		for ; len(script) >= 3; script = script[3:] {
 			p := media.Packet{PTS: pts, Duration: 120 * (1 + int(script[1])%48), Data: good}
 			if jump := int64(int8(script[2])); jump >= -100 {
