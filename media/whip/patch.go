@@ -31,11 +31,13 @@ func (s *Session) servePatch(w http.ResponseWriter, r *http.Request) error {
 	if s.State() == Ended {
 		return refuse(http.StatusNotFound, "session-unknown", "the session has ended")
 	}
-	if f.restarts(s.remoteUfrag) {
+	// Candidates of the next ICE session may overtake the request that begins it.
+	// Only that one, which says "*", must: its answer is the one that is read.
+	if strings.TrimSpace(match) == "*" && f.restarts(s.remoteUfrag) {
 		return s.restart(w, r, f)
 	}
 	if f.ufrag != "" && f.ufrag != s.remoteUfrag {
-		return unprocessable("ice-session-unknown", "the candidates belong to an ICE session with another ufrag; send its a=ice-pwd too to restart")
+		return unprocessable("ice-session-unknown", `the candidates belong to an ICE session with another ufrag; to restart, send its a=ice-pwd too, with If-Match: "*"`)
 	}
 	if err := s.trickle(f.candidates); err != nil {
 		return err

@@ -118,6 +118,9 @@ func TestTrickleAndRestart(t *testing.T) {
 
 	before := p.etag
 	restarted := p.offer(&webrtc.OfferOptions{ICERestart: true})
+	if response, body := p.patch(before, fragmentOf(restarted)); response.StatusCode != 422 {
+		t.Errorf("candidates that overtook their restart: %s %s", response.Status, body)
+	}
 	response, body := p.patch("*", fragmentOf(restarted))
 	if response.StatusCode != 200 || response.Header.Get("ETag") == before || response.Header.Get("ETag") == "" {
 		t.Fatal(response.Status, response.Header, body)
