@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/roadwave/roadwave/hls"
@@ -250,28 +248,6 @@ func (d *daemon) openAPI(context.Context) (err error) {
 	return err
 }
 
-func (d *daemon) listen(context.Context) (err error) {
-	if d.public, err = net.Listen("tcp", d.cfg.Listen); err != nil {
-		return fmt.Errorf("--listen: %w", err)
-	}
-	d.onClose(closeOnce(d.public))
-	if d.admin, err = net.Listen("tcp", d.cfg.AdminListen); err != nil {
-		return fmt.Errorf("--admin-listen: %w", err)
-	}
-	d.onClose(closeOnce(d.admin))
-	return nil
-}
-
-// closeOnce closes a listener that a server may have closed already.
-func closeOnce(l net.Listener) func() error {
-	return func() error {
-		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-			return err
-		}
-		return nil
-	}
-}
-
 func (d *daemon) close() error {
 	var errs []error
 	for i := len(d.closers) - 1; i >= 0; i-- {
@@ -280,47 +256,3 @@ func (d *daemon) close() error {
 	d.closers = nil
 	return errors.Join(errs...)
 }
-
-// run works until ctx ends or a part fails, then stops in order: nobody new is
-// let in, lives end and are written down, replays in the making are given back.
-func (d *daemon) run(ctx context.Context, out io.Writer) error {
-	if lost, err := d.station.CloseOrphans(ctx); err != nil {
-		return err
-	} else if len(lost) > 0 {
-		d.log.Warn("lives cut by a crash were closed, their replays will be made", "lives", len(lost))
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	parts, stopParts := context.WithCancel(context.WithoutCancel(ctx))
-	var wg sync.WaitGroup
-	start := func(ctx context.Context, part func(context.Context) error) {
-		wg.Go(func() {
-			if err := part(ctx); err != nil {
-				cancel(err)
-			}
-		})
-	}
-	start(parts, d.station.Run)
-	start(ctx, d.reconciler.Run)
-	if d.cfg.Workers > 0 {
-		start(ctx, func(ctx context.Context) error { return d.queue.Work(ctx, d.cfg.Workers, d.worker.Handle) })
-	}
-	public, admin := d.servers()
-	start(ctx, func(context.Context) error { return serveHTTP(public, d.public) })
-	start(ctx, func(context.Context) error { return serveHTTP(admin, d.admin) })
-	d.banner(out)
-
-	<-ctx.Done()
-	d.log.Info("stopping", "lives", d.station.OnAir())
-	var err error
-	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
-		err = cause
-	}
-	err = errors.Join(err, d.whip.Close(), d.api.Close(), shutdown(public), shutdown(admin))
-	stopParts()
-	wg.Wait()
-	return err
-}
-
-// shutdownPatience is how long a request in progress may go on.
-const shutdownPatience = 5 * time.Second

@@ -27,6 +27,28 @@ func serve(ctx context.Context, args []string, getenv func(string) (string, bool
 	return errors.Join(d.run(ctx, stdout), d.close())
 }
 
+func (d *daemon) listen(context.Context) (err error) {
+	if d.public, err = net.Listen("tcp", d.cfg.Listen); err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	d.onClose(closeOnce(d.public))
+	if d.admin, err = net.Listen("tcp", d.cfg.AdminListen); err != nil {
+		return fmt.Errorf("--admin-listen: %w", err)
+	}
+	d.onClose(closeOnce(d.admin))
+	return nil
+}
+
+// closeOnce closes a listener that a server may have closed already.
+func closeOnce(l net.Listener) func() error {
+	return func() error {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	}
+}
+
 // banner tells a person where to go.
 func (d *daemon) banner(out io.Writer) {
 	url := "http://" + d.public.Addr().String()
