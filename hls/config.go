@@ -41,6 +41,9 @@ type Transcoder interface {
 type Config struct {
 	// Store receives segments and playlists as they appear. Nil: memory only.
 	Store Store
+	// SegmentsOnly writes no playlists to Store: it is then a place for segments
+	// that left memory, which the live itself serves, and not an origin.
+	SegmentsOnly bool
 	// Prefix begins every key in Store. It must be of this live alone.
 	// Default: "live/" and ID.
 	Prefix string

@@ -190,6 +190,9 @@ func (s *ship) carry(p parcel) {
 // list stores the playlist of what is stored, then the multivariant playlists.
 // It tries a few times only: the next segment brings a newer one.
 func (s *ship) list(ended bool) bool {
+	if s.live.config.SegmentsOnly {
+		return true
+	}
 	from := len(s.stored)
 	for from > 0 && len(s.stored)-from < s.live.shape.window &&
 		(from == len(s.stored) || s.stored[from-1].number+1 == s.stored[from].number) {

@@ -127,6 +127,39 @@ func TestStoreGetsSegmentsBeforePlaylists(t *testing.T) {
 	})
 }
 
+// A store for segments alone gets no playlist, and the live serves from it what
+// has left memory.
+func TestStoreOfSegmentsOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &flakyStore{Store: NewMemory()}
+		l := newLive(t, Config{ID: "s", Store: store, SegmentsOnly: true})
+		feed(t, l, 0, 120)
+		for _, key := range keysOf(t, store) {
+			if strings.HasSuffix(key, ".m3u8") {
+				t.Errorf("the store holds %s", key)
+			}
+		}
+		if l.opus.snap.Load().find(35) != nil {
+			t.Fatal("segment 35 is still in memory")
+		}
+		if w := get(t, l, "/opus/s-35.mp4"); w.Code != 200 {
+			t.Errorf("a segment that left memory: %d", w.Code)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if w := get(t, l, "/opus/media.m3u8"); !strings.Contains(w.Body.String(), "#EXT-X-ENDLIST") {
+			t.Errorf("the playlist has no end:\n%s", w.Body)
+		}
+		if err := l.Remove(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := keysOf(t, store); len(got) != 0 {
+			t.Errorf("after Remove the store holds %q", got)
+		}
+	})
+}
+
 func TestStoreForgetsOldSegments(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &flakyStore{Store: NewMemory()}

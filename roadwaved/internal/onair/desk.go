@@ -25,8 +25,8 @@ type Config struct {
 	Lives interface {
 		Live(ctx context.Context, id string) (station.Live, error)
 	}
-	// Store gets segments and playlists below live/<live_id>/, so that memory
-	// need not hold those that left the window. Required.
+	// Store gets the segments below live/<live_id>/, so that memory need not
+	// hold those that left the window. Required.
 	Store hls.Store
 	// NewTranscoder and Rungs make the AAC ladder; without them listeners get
 	// Opus only.
@@ -100,6 +100,7 @@ func (d *Desk) Open(live station.Live) (*Broadcast, error) {
 	log := d.cfg.Logger.With("live_id", live.ID)
 	packaged, err := hls.NewLive(hls.Config{
 		Store:         d.cfg.Store,
+		SegmentsOnly:  true, // we are the origin
 		Prefix:        livePrefix + live.ID,
 		Window:        window,
 		NewTranscoder: d.cfg.NewTranscoder,
