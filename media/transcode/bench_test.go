@@ -44,40 +44,6 @@ func BenchmarkLadder(b *testing.B) {
 	realtime(b, pts)
 }
 
-// BenchmarkCodecsAlone is what no ladder can save: one decode and two encodes.
-func BenchmarkCodecsAlone(b *testing.B) {
-	packets := programme(1)
-	d, err := opus.NewDecoder(1)
-	if err != nil {
-		b.Fatal(err)
-	}
-	var encoders []*aac.Encoder
-	for _, bitrate := range []int{48000, 32000} {
-		e, err := aac.NewEncoder(aac.Config{Bitrate: bitrate})
-		if err != nil {
-			b.Fatal(err)
-		}
-		encoders = append(encoders, e)
-	}
-	pcm := make([]float32, opus.MaxSamples)
-	emit := func([]byte) {}
-	done := int64(0)
-	b.ReportAllocs()
-	for b.Loop() {
-		n, err := d.Decode(pcm, packets[int(done/960)%len(packets)])
-		if err != nil {
-			b.Fatal(err)
-		}
-		for _, e := range encoders {
-			if err := e.Encode(pcm[:n], emit); err != nil {
-				b.Fatal(err)
-			}
-		}
-		done += int64(n)
-	}
-	realtime(b, done)
-}
-
 func realtime(b *testing.B, samples int64) {
 	b.ReportMetric(media.Duration(samples).Seconds()/b.Elapsed().Seconds(), "x-realtime")
 }
