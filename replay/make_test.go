@@ -4,36 +4,12 @@ import (
 	"context"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/roadwave/roadwave/hls"
 	"github.com/roadwave/roadwave/media/mediatest"
 )
-
-// judge measures a file with FFmpeg's ebur128 filter, independently of us.
-func judge(t testing.TB, path string) (integrated, truePeak float64) {
-	t.Helper()
-	out, err := exec.Command(mediatest.Tool(t, "ffmpeg"), "-hide_banner", "-nostats", "-i", path,
-		"-af", "ebur128=peak=true", "-f", "null", "-").CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	summary := string(out[strings.LastIndex(string(out), "Summary:"):])
-	read := func(label string) float64 {
-		found := regexp.MustCompile(label + `:\s+(-?[\d.]+)`).FindStringSubmatch(summary)
-		if found == nil {
-			t.Fatalf("no %s in\n%s", label, summary)
-		}
-		v, _ := strconv.ParseFloat(found[1], 64)
-		return v
-	}
-	return read("I"), read("Peak")
-}
 
 // Every kind of sound must come out at −14 LUFS ±0.5 with peaks of −1 dBTP at
 // most, judged on the finished MP3 by FFmpeg.
@@ -60,7 +36,8 @@ func TestLoudnessOfEverySound(t *testing.T) {
 				t.Fatal(err)
 			}
 			mp3 := fetch(t, store, result.Audio)
-			integrated, peak := judge(t, mp3)
+			judged := mediatest.Judge(t, mp3)
+			integrated, peak := judged.Integrated, judged.TruePeak
 			t.Logf("%-20s %6.2f LUFS %6.2f dBTP → ours %6.2f LUFS %6.2f dBTP, FFmpeg %6.1f %6.1f; gain %5.1f dB, limiter %4.1f dB, %d tries",
 				name, result.Before.Integrated, result.Before.TruePeak, result.After.Integrated, result.After.TruePeak,
 				integrated, peak, result.Gain, result.Reduction, result.Tries)

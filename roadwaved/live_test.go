@@ -8,7 +8,6 @@ import (
 	"math"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -114,7 +113,8 @@ func checkReplay(t *testing.T, r apiReplay, length time.Duration) {
 		}
 	}
 	for _, url := range []string{r.MP3URL, r.HLSURL} {
-		lufs, peak := measure(t, url)
+		judged := mediatest.Judge(t, url)
+		lufs, peak := judged.Integrated, judged.TruePeak
 		t.Logf("%s: %.2f LUFS, %.2f dBTP", url, lufs, peak)
 		if math.Abs(lufs+14) > 0.5 || peak > -0.9 {
 			t.Errorf("%s: %.2f LUFS, %.2f dBTP", url, lufs, peak)
@@ -124,21 +124,6 @@ func checkReplay(t *testing.T, r apiReplay, length time.Duration) {
 	if d, err := strconv.ParseFloat(strings.TrimSpace(segments), 64); err != nil || math.Abs(d-r.DurationSeconds) > 0.1 {
 		t.Errorf("the HLS replay lasts %q (%v), the row says %.2f s", segments, err, r.DurationSeconds)
 	}
-}
-
-var loudnessLines = regexp.MustCompile(`(?s)Summary:.*I:\s+(-?[\d.]+) LUFS.*Peak:\s+(-?[\d.]+) dBFS`)
-
-// measure is FFmpeg's opinion of a loudness.
-func measure(t *testing.T, url string) (lufs, peak float64) {
-	t.Helper()
-	out := ffmpeg(t, "ffmpeg", "-nostats", "-i", url, "-map", "0:a:0", "-af", "ebur128=peak=true:framelog=verbose", "-f", "null", "-")
-	m := loudnessLines.FindStringSubmatch(out)
-	if m == nil {
-		t.Fatalf("no loudness in:\n%s", out)
-	}
-	lufs, _ = strconv.ParseFloat(m[1], 64)
-	peak, _ = strconv.ParseFloat(m[2], 64)
-	return lufs, peak
 }
 
 // startSegments is how far from the live edge gohlslib's client begins: it gives

@@ -5,11 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/roadwave/roadwave/media/mediatest"
@@ -225,7 +222,7 @@ func TestNewRefuses(t *testing.T) {
 
 // FFmpeg's ebur128 filter (libebur128's algorithm) is the independent judge.
 func TestAgainstFFmpeg(t *testing.T) {
-	ffmpeg := mediatest.Tool(t, "ffmpeg")
+	mediatest.Tool(t, "ffmpeg")
 	edges := func(signal []float32) []float32 { // a sudden start rings, in each filter differently
 		for i := range 4800 {
 			signal[i] *= float32(i) / 4800
@@ -246,15 +243,15 @@ func TestAgainstFFmpeg(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := measure(t, c.channels, c.signal)
-			integrated, lra, peak := judge(t, ffmpeg, c.channels, c.signal)
-			within(t, "integrated", m.Integrated(), integrated, 0.1, 0.1)
-			within(t, "range", m.Range(), lra, 0.3, 0.3)
-			within(t, "true peak", m.TruePeak(), peak, 0.15, 0.15)
+			want := judge(t, c.channels, c.signal)
+			within(t, "integrated", m.Integrated(), want.Integrated, 0.1, 0.1)
+			within(t, "range", m.Range(), want.Range, 0.3, 0.3)
+			within(t, "true peak", m.TruePeak(), want.TruePeak, 0.15, 0.15)
 		})
 	}
 }
 
-func judge(t *testing.T, ffmpeg string, channels int, samples []float32) (integrated, lra, peak float64) {
+func judge(t *testing.T, channels int, samples []float32) mediatest.Judgement {
 	t.Helper()
 	raw := filepath.Join(t.TempDir(), "signal.f32")
 	b := make([]byte, 0, 4*len(samples))
@@ -264,21 +261,7 @@ func judge(t *testing.T, ffmpeg string, channels int, samples []float32) (integr
 	if err := os.WriteFile(raw, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command(ffmpeg, "-hide_banner", "-nostats", "-f", "f32le", "-ar", "48000", "-ac", strconv.Itoa(channels),
-		"-i", raw, "-af", "ebur128=peak=true", "-f", "null", "-").CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	summary := string(out[strings.LastIndex(string(out), "Summary:"):])
-	read := func(label string) float64 {
-		found := regexp.MustCompile(label + `:\s+(-?[\d.]+)`).FindStringSubmatch(summary)
-		if found == nil {
-			t.Fatalf("no %s in\n%s", label, summary)
-		}
-		v, _ := strconv.ParseFloat(found[1], 64)
-		return v
-	}
-	return read("I"), read("LRA"), read("Peak")
+	return mediatest.Judge(t, raw, "-f", "f32le", "-ar", "48000", "-ac", strconv.Itoa(channels))
 }
 
 func BenchmarkMeterHour(b *testing.B) {
