@@ -1,11 +1,30 @@
 #!/bin/bash
 # Installs what is missing of the Debian packages named on the command line;
-# with --tests, everything that the tests want.
+# with --tests, everything that the tests want; with --stack, the servers of
+# `make demo STACK=full`.
 set -euo pipefail
+cd "$(dirname "$0")/.."
+
+versitygw=v1.8.0
 
 packages=("$@")
-if [ "${1:-}" = --tests ]; then
-	packages=(gcc libc6-dev ffmpeg opus-tools chromium redis-server simple-whip-client gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-nice)
+gateway=false
+case "${1:-}" in
+--tests)
+	packages=(gcc libc6-dev ffmpeg opus-tools chromium redis-server postgresql nginx simple-whip-client gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-nice)
+	gateway=true
+	;;
+--stack)
+	packages=(ffmpeg redis-server postgresql nginx)
+	gateway=true
+	;;
+esac
+
+# The S3 server has no Debian package; it is built from the module proxy, into a
+# folder where the tests look.
+if $gateway && [ ! -x .tools/versitygw ]; then
+	echo "Building the S3 server versitygw $versitygw ..."
+	GOFLAGS=-mod=mod GOBIN="$PWD/.tools" go install "github.com/versity/versitygw/cmd/versitygw@$versitygw"
 fi
 
 missing=()

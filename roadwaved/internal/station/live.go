@@ -56,6 +56,7 @@ type Live struct {
 	ZoneGeo           string
 	Tags              []string
 	ClassificationAge string // one of [AgeClasses]
+	Premium           bool   // the creator is a Premium one
 	State             LiveState
 	Node              string    // the daemon it runs on
 	EndedAt           time.Time // zero while on air
@@ -68,6 +69,11 @@ type LiveStats struct {
 	Duration time.Duration // of the recording
 	Packets  int64         // received and recorded
 	Lost     int64         // packets marked lost on the timeline
+
+	Visits        int64 // listeners who joined, each time they did
+	PeakListeners int64 // most at the same time
+	Likes         int64
+	Reports       int64
 }
 
 // Message is what a listener is told about the live, empty while it is on air.
@@ -109,7 +115,7 @@ type Lives interface {
 	// StartLive records a live that goes on air; an id already known is an error.
 	StartLive(ctx context.Context, l Live) error
 	// EndLive closes a live and, in the same transaction, opens its replay job,
-	// pending. On a live already closed it changes nothing and returns nil.
+	// [JobUploading]. On a live already closed it changes nothing and returns nil.
 	EndLive(ctx context.Context, id string, e End) error
 	Live(ctx context.Context, id string) (Live, error)
 	// ListLives gives the newest first: by start, then by id.
@@ -118,8 +124,15 @@ type Lives interface {
 
 // A LiveQuery selects lives; zero fields do not restrict.
 type LiveQuery struct {
-	State  LiveState
-	Node   string
+	State     LiveState
+	Node      string
+	CreatorID string
+	ZoneGeo   string
+	Tag       string // one of its tags, in lower case
+	// Text is words that must all stand in the title or begin one of its words,
+	// whatever their case and accents; a catalog may also know grammar.
+	Text   string
+	Since  time.Time // started then or later
 	Limit  int       // 1 to 200, 0 means 50
 	Before time.Time // started before: the page after this one
 	// BeforeID splits the lives that started at Before itself: those with a

@@ -46,16 +46,20 @@ type JobState string
 
 // The states of a job. Done, Empty and Parked need no worker any more.
 const (
-	JobPending JobState = "pending" // waits for a worker
-	JobRunning JobState = "running" // a worker holds it until its lease ends
-	JobDone    JobState = "done"    // the replay is published
-	JobEmpty   JobState = "empty"   // nothing was recorded, there is no replay
-	JobParked  JobState = "parked"  // failed too often: a human must look
+	JobUploading JobState = "uploading" // the recording is not yet where workers find it
+	JobPending   JobState = "pending"   // waits for a worker
+	JobRunning   JobState = "running"   // a worker holds it until its lease ends
+	JobDone      JobState = "done"      // the replay is published
+	JobEmpty     JobState = "empty"     // nothing was recorded, there is no replay
+	JobParked    JobState = "parked"    // failed too often: a human must look
 )
 
 // A Job makes one live's replay. Its identity is the live's.
 type Job struct {
 	LiveID   string
+	Node     string    // of the live: who holds the recording while it is uploading
+	Priority Priority  // from the live
+	Opened   time.Time // the end of the live
 	State    JobState
 	Attempts int       // claims so far, but for those given back without a reason
 	Worker   string    // who holds or last held it
@@ -81,12 +85,14 @@ type Claim struct {
 type Jobs interface {
 	// Job gives the job of a live, [ErrNotFound] while the live is on air.
 	Job(ctx context.Context, liveID string) (Job, error)
-	// ListJobs gives the oldest first: by the end of the live, then by id. No
-	// state means every job.
-	ListJobs(ctx context.Context, states ...JobState) ([]Job, error)
+	// ListJobs gives the oldest first: by Opened, then by live id.
+	ListJobs(ctx context.Context, q JobQuery) ([]Job, error)
+	// Deposited says that the recording is where workers find it: an uploading
+	// job becomes pending. Any other state is left as it is.
+	Deposited(ctx context.Context, liveID string) error
 	// Claim takes a job that is pending, or running with a lease that ended
 	// before now, and counts an attempt. [ErrClaimed] means a worker (this one,
-	// perhaps) holds it, [ErrJobOver] that there is nothing left to do.
+	// perhaps) holds it or it is uploading, [ErrJobOver] that there is nothing left to do.
 	Claim(ctx context.Context, liveID, worker string, now time.Time, lease time.Duration) (Claim, error)
 	// Renew extends the lease and reports progress.
 	Renew(ctx context.Context, c Claim, until time.Time, step string, progress float64) error
@@ -99,9 +105,19 @@ type Jobs interface {
 	// stops): the claim no longer counts as an attempt.
 	Release(ctx context.Context, c Claim, state JobState, reason string) error
 	// Reopen makes a parked job pending again, with its attempts forgotten. It
-	// leaves a job that is pending or running as it is; on one that is done or
+	// leaves a job that is uploading, pending or running as it is; on one that is done or
 	// empty it returns [ErrJobOver].
 	Reopen(ctx context.Context, liveID string) error
+}
+
+// A JobQuery selects jobs; zero fields do not restrict.
+type JobQuery struct {
+	States []JobState
+	Node   string
+	Limit  int // 1 to 200, 0 means 50
+	// After and AfterID are Opened and LiveID of the last job of the page before.
+	After   time.Time
+	AfterID string
 }
 
 // Catalog is what a database offers.
@@ -109,6 +125,9 @@ type Catalog interface {
 	Lives
 	Replays
 	Jobs
+	Records
+	Chores
+	Secrets
 	// Ping tells whether the database answers.
 	Ping(ctx context.Context) error
 	Close() error

@@ -33,6 +33,7 @@ type Request struct {
 	ZoneGeo           string   // up to [MaxZoneGeo], may be empty
 	Tags              []string // up to [MaxTags] of [MaxTag], kept in lower case, once each
 	ClassificationAge string   // one of [AgeClasses]; empty means the first
+	Premium           bool     // says who knows the creator, not the creator
 }
 
 // An InvalidError says what is wrong with a [Request].
@@ -53,6 +54,7 @@ func (r Request) normal() (Request, error) {
 		Title:             strings.TrimSpace(r.Title),
 		ZoneGeo:           strings.TrimSpace(r.ZoneGeo),
 		ClassificationAge: strings.ToLower(strings.TrimSpace(r.ClassificationAge)),
+		Premium:           r.Premium,
 	}
 	for _, f := range []struct {
 		name, label, text string

@@ -115,6 +115,7 @@ func (s *Station) Open(ctx context.Context, r Request) (Live, error) {
 		ZoneGeo:           r.ZoneGeo,
 		Tags:              r.Tags,
 		ClassificationAge: r.ClassificationAge,
+		Premium:           r.Premium,
 		State:             OnAir,
 		Node:              s.cfg.Node,
 	}
