@@ -62,28 +62,32 @@ func (r *Reconciler) Run(ctx context.Context) error {
 func (r *Reconciler) Round(ctx context.Context) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.Interval)
 	defer cancel()
-	jobs, err := r.cfg.Jobs.ListJobs(ctx, JobPending, JobRunning)
-	if err != nil {
-		return 0, fmt.Errorf("station: listing unfinished jobs: %w", err)
-	}
 	n := 0
-	for _, id := range due(jobs, r.cfg.Now()) {
-		if err := r.cfg.Queue.Enqueue(ctx, id); err != nil {
-			return n, fmt.Errorf("station: enqueueing the replay of live %s: %w", id, err)
+	q := JobQuery{States: []JobState{JobPending, JobRunning}, Limit: MaxPage}
+	for {
+		page, err := r.cfg.Jobs.ListJobs(ctx, q)
+		if err != nil {
+			return n, fmt.Errorf("station: listing unfinished jobs: %w", err)
 		}
-		n++
+		for _, j := range page {
+			if !j.due(r.cfg.Now()) {
+				continue
+			}
+			if err := r.cfg.Queue.Enqueue(ctx, j.LiveID, j.Priority); err != nil {
+				return n, fmt.Errorf("station: enqueueing the replay of live %s: %w", j.LiveID, err)
+			}
+			n++
+		}
+		if len(page) < MaxPage {
+			return n, nil
+		}
+		last := page[len(page)-1]
+		q.After, q.AfterID = last.Opened, last.LiveID
 	}
-	return n, nil
 }
 
-// due picks the lives whose jobs need a worker: those that wait for one, and
-// those whose worker let its lease end.
-func due(jobs []Job, now time.Time) []string {
-	var ids []string
-	for _, j := range jobs {
-		if j.State == JobPending || (j.State == JobRunning && j.Lease.Before(now)) {
-			ids = append(ids, j.LiveID)
-		}
-	}
-	return ids
+// due tells whether the job needs a worker: it waits for one, or the one it had
+// let the lease end.
+func (j Job) due(now time.Time) bool {
+	return j.State == JobPending || (j.State == JobRunning && j.Lease.Before(now))
 }

@@ -18,8 +18,8 @@ const MessageFull = "Capacité maximale atteinte. Veuillez réessayer dans quelq
 // The longest a call may take. A creator waits for the first two while the
 // phone negotiates, so a board that hangs must not keep them from going on air.
 const (
+	openPatience    = 5 * time.Second
 	boardPatience   = 2 * time.Second
-	queuePatience   = 5 * time.Second
 	catalogPatience = 15 * time.Second
 )
 
@@ -27,7 +27,12 @@ const (
 type Config struct {
 	Lives Lives // required
 	Board Board // required
-	Queue Queue // required
+	// OnEnd hears of each live that was on air here, or on this node before it
+	// started again, once its end is in the catalog: its recording may go where
+	// workers find it. It must not block. After a crash, and when a live is
+	// closed twice, it may hear of one never or twice: the jobs that are
+	// [JobUploading] in the catalog are the truth.
+	OnEnd func(liveID string)
 	// Node is this daemon's name in the catalog. Two daemons that run at the
 	// same time must not share one; a daemon that restarts should keep its own.
 	// Default "local".
@@ -44,8 +49,8 @@ type Config struct {
 }
 
 func (c *Config) fill() error {
-	if c.Lives == nil || c.Board == nil || c.Queue == nil {
-		return errors.New("station: Config needs Lives, Board and Queue")
+	if c.Lives == nil || c.Board == nil {
+		return errors.New("station: Config needs Lives and Board")
 	}
 	c.Node = cmp.Or(c.Node, "local")
 	c.MaxLives = cmp.Or(c.MaxLives, 100)
@@ -55,6 +60,9 @@ func (c *Config) fill() error {
 	}
 	if c.Lease < 3*time.Second {
 		return fmt.Errorf("station: Lease is %v, it must be 3 s or more", c.Lease)
+	}
+	if c.OnEnd == nil {
+		c.OnEnd = func(string) {}
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -216,16 +224,8 @@ func (s *Station) writeEnd(ctx context.Context, id string, e End) error {
 	if first {
 		s.cfg.Logger.Info("live over", "live_id", id, "state", e.State, "reason", e.Reason, "duration", e.Stats.Duration)
 	}
-	s.enqueue(ctx, id)
+	s.cfg.OnEnd(id)
 	return nil
-}
-
-func (s *Station) enqueue(ctx context.Context, id string) {
-	ctx, cancel := context.WithTimeout(ctx, queuePatience)
-	defer cancel()
-	if err := s.cfg.Queue.Enqueue(ctx, id); err != nil {
-		s.cfg.Logger.Warn("the queue does not answer: the replay will be asked for again", "live_id", id, "err", err)
-	}
 }
 
 func (s *Station) releaseSlot(ctx context.Context, id string) {
