@@ -3,5 +3,5 @@
 // or to one that lives in this process and keeps nothing ([Embedded]).
 //
 // Keys start with "roadwave:", but for those of asynq, which are
-// "asynq:{roadwave:replays}:…" and "asynq:servers", "asynq:workers", "asynq:queues".
+// "asynq:{roadwave:replays}:…", "asynq:{roadwave:replays:high}:…", "asynq:servers", "asynq:workers" and "asynq:queues".
 package redis

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/roadwave/roadwave/roadwaved/internal/redis"
+	"github.com/roadwave/roadwave/roadwaved/internal/station"
 )
 
 // The embedded server needs nothing but this process.
@@ -17,7 +18,7 @@ func ExampleEmbedded() {
 
 	ctx, stop := context.WithCancel(context.Background())
 	queue := r.Queue()
-	if err := queue.Enqueue(ctx, "live-1"); err != nil {
+	if err := queue.Enqueue(ctx, "live-1", station.PriorityNormal); err != nil {
 		panic(err)
 	}
 	err = queue.Work(ctx, 1, func(_ context.Context, liveID string) error {

@@ -14,9 +14,19 @@ import (
 
 var _ station.Queue = (*Queue)(nil)
 
-const (
-	replayQueue = "roadwave:replays"
-	replayTask  = "replay"
+const replayTask = "replay"
+
+// The queues by priority, as asynq knows them. Where both have jobs, a worker
+// takes four of five from the high one.
+var (
+	queueNames = map[station.Priority]string{
+		station.PriorityNormal: "roadwave:replays",
+		station.PriorityHigh:   "roadwave:replays:high",
+	}
+	queueWeights = map[string]int{
+		queueNames[station.PriorityNormal]: 1,
+		queueNames[station.PriorityHigh]:   4,
+	}
 )
 
 // A Queue is a [station.Queue] on asynq. The id of a task is that of its live,
@@ -39,9 +49,13 @@ func (r *Redis) Queue() *Queue {
 }
 
 // Enqueue implements [station.Queue].
-func (q *Queue) Enqueue(ctx context.Context, liveID string) error {
+func (q *Queue) Enqueue(ctx context.Context, liveID string, p station.Priority) error {
+	name, ok := queueNames[p]
+	if !ok {
+		return fmt.Errorf("redis: enqueueing live %s: there is no priority %d", liveID, p)
+	}
 	task := asynq.NewTask(replayTask, []byte(liveID),
-		asynq.Queue(replayQueue),
+		asynq.Queue(name),
 		asynq.TaskID(liveID),
 		// When to give up is the catalog's to say, which parks the job.
 		asynq.MaxRetry(math.MaxInt32),
@@ -57,7 +71,7 @@ func (q *Queue) Enqueue(ctx context.Context, liveID string) error {
 		if !errors.Is(err, asynq.ErrTaskIDConflict) {
 			return fmt.Errorf("redis: enqueueing live %s: %w", liveID, err)
 		}
-		again, err := q.revive(liveID)
+		again, err := q.revive(name, liveID)
 		if err != nil {
 			return fmt.Errorf("redis: enqueueing live %s: %w", liveID, err)
 		}
@@ -71,8 +85,8 @@ func (q *Queue) Enqueue(ctx context.Context, liveID string) error {
 // revive looks at a task that exists. One that asynq or an operator has archived
 // would wait there for good: it is set to run again. A task that is gone by now
 // is to be enqueued again.
-func (q *Queue) revive(liveID string) (again bool, err error) {
-	info, err := q.inspector.GetTaskInfo(replayQueue, liveID)
+func (q *Queue) revive(queue, liveID string) (again bool, err error) {
+	info, err := q.inspector.GetTaskInfo(queue, liveID)
 	switch {
 	case errors.Is(err, asynq.ErrTaskNotFound), errors.Is(err, asynq.ErrQueueNotFound):
 		return true, nil
@@ -81,7 +95,7 @@ func (q *Queue) revive(liveID string) (again bool, err error) {
 	case info.State != asynq.TaskStateArchived:
 		return false, nil
 	}
-	err = q.inspector.RunTask(replayQueue, liveID)
+	err = q.inspector.RunTask(queue, liveID)
 	if errors.Is(err, asynq.ErrTaskNotFound) {
 		return true, nil
 	}
@@ -108,7 +122,7 @@ func (q *Queue) Work(ctx context.Context, n int, handle func(ctx context.Context
 	client.AddHook(calm{q.cfg.Poll, ctx.Done()})
 	server := asynq.NewServerFromRedisClient(client, asynq.Config{
 		Concurrency:              n,
-		Queues:                   map[string]int{replayQueue: 1},
+		Queues:                   queueWeights,
 		TaskCheckInterval:        q.cfg.Poll,
 		DelayedTaskCheckInterval: 2 * q.cfg.Poll,
 		RetryDelayFunc:           w.delay,

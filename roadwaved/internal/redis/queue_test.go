@@ -18,6 +18,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/roadwave/roadwave/roadwaved/internal/redis/redistest"
+	"github.com/roadwave/roadwave/roadwaved/internal/station"
 )
 
 // patience is how long a test waits for what must come.
@@ -73,7 +74,7 @@ func enqueue(t *testing.T, q *Queue, id string) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
 	for {
-		err := q.Enqueue(t.Context(), id)
+		err := q.Enqueue(t.Context(), id, station.PriorityNormal)
 		if err == nil {
 			return
 		}
@@ -92,7 +93,7 @@ func TestArchivedTaskRunsAgain(t *testing.T) {
 	onEach(t, func(t *testing.T, open func(t *testing.T) *Redis) {
 		q := open(t).Queue()
 		enqueue(t, q, "a")
-		if err := q.inspector.ArchiveTask(replayQueue, "a"); err != nil {
+		if err := q.inspector.ArchiveTask(queueNames[station.PriorityNormal], "a"); err != nil {
 			t.Fatal(err)
 		}
 		enqueue(t, q, "a")
@@ -198,7 +199,7 @@ func TestDeadWorker(t *testing.T) {
 
 	enqueue(t, q, "a") // it counts as being worked on: no error, no second task
 	past := goredis.Z{Score: float64(time.Now().Add(-time.Hour).Unix()), Member: "a"}
-	if n, err := r.client.ZAddXX(t.Context(), "asynq:{"+replayQueue+"}:lease", past).Result(); err != nil || n != 0 {
+	if n, err := r.client.ZAddXX(t.Context(), "asynq:{"+queueNames[station.PriorityNormal]+"}:lease", past).Result(); err != nil || n != 0 {
 		t.Fatal(n, err)
 	}
 	delivered, _ := work(t, q, nothing)
@@ -226,7 +227,7 @@ func TestServerDies(t *testing.T) {
 	server.Kill()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
-	if err := q.Enqueue(ctx, "lost"); err == nil {
+	if err := q.Enqueue(ctx, "lost", station.PriorityHigh); err == nil {
 		t.Error("enqueued without a server")
 	}
 	if err := r.Ping(ctx); err == nil {

@@ -12,39 +12,66 @@ import (
 var _ station.Queue = (*Queue)(nil)
 
 // A Queue is a [station.Queue] in memory. Its zero value is empty and ready. A
-// job that failed comes back after 10 ms, then 20 ms, and so on up to 1 s.
+// job that failed comes back after 10 ms, then 20 ms, and so on up to 1 s. Where
+// jobs of both priorities wait, one of five is a normal one.
 type Queue struct {
 	mu      sync.Mutex
-	failed  map[string]int  // of every job that waits or runs, how often it has failed
-	waiting []string        // the jobs to be had now, the next one first
-	wake    []chan struct{} // of workers that found nothing
+	jobs    map[string]*queued                 // those that wait or run
+	waiting [station.PriorityHigh + 1][]string // the jobs to be had now by priority, the next one first
+	taken   int                                // how many were given out so far
+	wake    []chan struct{}                    // of workers that found nothing
+}
+
+type queued struct {
+	priority station.Priority
+	failed   int // how often
 }
 
 // Enqueue implements [station.Queue].
-func (q *Queue) Enqueue(ctx context.Context, liveID string) error {
+func (q *Queue) Enqueue(ctx context.Context, liveID string, p station.Priority) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if _, known := q.failed[liveID]; known {
+	if p < station.PriorityNormal || p > station.PriorityHigh {
+		return fmt.Errorf("there is no priority %d", p)
+	}
+	if _, known := q.jobs[liveID]; known {
 		return nil
 	}
-	if q.failed == nil {
-		q.failed = make(map[string]int)
+	if q.jobs == nil {
+		q.jobs = make(map[string]*queued)
 	}
-	q.failed[liveID] = 0
+	q.jobs[liveID] = &queued{priority: p}
 	q.offer(liveID)
 	return nil
 }
 
 // offer puts a job where workers find it.
 func (q *Queue) offer(liveID string) {
-	q.waiting = append(q.waiting, liveID)
+	p := q.jobs[liveID].priority
+	q.waiting[p] = append(q.waiting[p], liveID)
 	for _, w := range q.wake {
 		close(w)
 	}
 	q.wake = nil
+}
+
+// next gives a job that waits, if there is one.
+func (q *Queue) next() (id string, ok bool) {
+	order := []station.Priority{station.PriorityHigh, station.PriorityNormal}
+	if q.taken%5 == 4 {
+		order[0], order[1] = order[1], order[0]
+	}
+	for _, p := range order {
+		if w := q.waiting[p]; len(w) > 0 {
+			q.waiting[p] = w[1:]
+			q.taken++
+			return w[0], true
+		}
+	}
+	return "", false
 }
 
 // Work implements [station.Queue].
@@ -72,10 +99,11 @@ func (q *Queue) Work(ctx context.Context, n int, handle func(ctx context.Context
 func (q *Queue) take(ctx context.Context) (id string, ok bool) {
 	for {
 		q.mu.Lock()
-		if ctx.Err() == nil && len(q.waiting) > 0 {
-			id, q.waiting = q.waiting[0], q.waiting[1:]
-			q.mu.Unlock()
-			return id, true
+		if ctx.Err() == nil {
+			if id, ok := q.next(); ok {
+				q.mu.Unlock()
+				return id, true
+			}
 		}
 		wake := make(chan struct{})
 		q.wake = append(q.wake, wake)
@@ -94,12 +122,13 @@ func (q *Queue) settle(ctx context.Context, id string, err error) {
 	defer q.mu.Unlock()
 	switch {
 	case err == nil:
-		delete(q.failed, id)
+		delete(q.jobs, id)
 	case ctx.Err() != nil:
 		q.offer(id)
 	default:
-		delay := min(10*time.Millisecond<<min(q.failed[id], 10), time.Second)
-		q.failed[id]++
+		j := q.jobs[id]
+		delay := min(10*time.Millisecond<<min(j.failed, 10), time.Second)
+		j.failed++
 		time.AfterFunc(delay, func() {
 			q.mu.Lock()
 			defer q.mu.Unlock()

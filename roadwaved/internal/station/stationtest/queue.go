@@ -41,6 +41,9 @@ func TestQueue(t *testing.T, open func(t *testing.T) station.Queue) {
 		"what was interrupted resumes":  queueResumes,
 		"an idle worker stops":          queueIdle,
 		"another worker after the last": queueSuccessor,
+		"high priority first":           queueHighFirst,
+		"normal priority moves on":      queueNormalMovesOn,
+		"an unknown priority":           queueUnknownPriority,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
@@ -136,7 +139,7 @@ func (c *crew) exactly(q station.Queue, id string, times int) {
 func enqueue(t *testing.T, q station.Queue) string {
 	t.Helper()
 	id := uuid.NewString()
-	ok(t, q.Enqueue(t.Context(), id))
+	ok(t, q.Enqueue(t.Context(), id, station.PriorityNormal))
 	return id
 }
 
@@ -152,7 +155,7 @@ func queueShares(t *testing.T, q station.Queue) {
 	for i := range ids {
 		ids[i] = uuid.NewString()
 	}
-	atOnce(t, len(ids), func(i int) error { return q.Enqueue(t.Context(), ids[i]) })
+	atOnce(t, len(ids), func(i int) error { return q.Enqueue(t.Context(), ids[i], station.PriorityNormal) })
 	var both sync.WaitGroup
 	both.Add(2)
 	handler := func() func(context.Context, string) error {
@@ -224,8 +227,8 @@ func queueNoWorkers(t *testing.T, q station.Queue) {
 
 func queueOnceWaiting(t *testing.T, q station.Queue) {
 	id := enqueue(t, q)
-	ok(t, q.Enqueue(t.Context(), id))
-	ok(t, q.Enqueue(t.Context(), id))
+	ok(t, q.Enqueue(t.Context(), id, station.PriorityNormal))
+	ok(t, q.Enqueue(t.Context(), id, station.PriorityNormal))
 	hire(t, q, 1, nil).exactly(q, id, 1)
 }
 
@@ -239,7 +242,7 @@ func queueOnceRunning(t *testing.T, q station.Queue) {
 		return nil
 	})
 	c.waitFor(id, 1)
-	ok(t, q.Enqueue(t.Context(), id))
+	ok(t, q.Enqueue(t.Context(), id, station.PriorityNormal))
 	close(release)
 	c.exactly(q, id, 1)
 }
@@ -260,7 +263,7 @@ func queueOnceRetrying(t *testing.T, q station.Queue) {
 	})
 	c.waitFor(id, 1)
 	for range 5 { // while it fails, waits, and fails again
-		ok(t, q.Enqueue(t.Context(), id))
+		ok(t, q.Enqueue(t.Context(), id, station.PriorityNormal))
 		c.waitFor(enqueue(t, q), 1)
 	}
 	mended.Store(true)
@@ -274,7 +277,7 @@ func queueOnceRetrying(t *testing.T, q station.Queue) {
 
 func queueOnceRush(t *testing.T, q station.Queue) {
 	id := uuid.NewString()
-	atOnce(t, 20, func(int) error { return q.Enqueue(t.Context(), id) })
+	atOnce(t, 20, func(int) error { return q.Enqueue(t.Context(), id, station.PriorityNormal) })
 	hire(t, q, 4, nil).exactly(q, id, 1)
 }
 
@@ -309,7 +312,7 @@ func queueAgain(t *testing.T, q station.Queue) {
 		c.waitFor(id, times)
 		c.waitFor(enqueue(t, q), 1) // by now the queue knows that it is done
 		if times < 3 {
-			ok(t, q.Enqueue(t.Context(), id))
+			ok(t, q.Enqueue(t.Context(), id, station.PriorityNormal))
 		}
 	}
 }
@@ -358,4 +361,58 @@ func queueSuccessor(t *testing.T, q station.Queue) {
 	}
 	late := enqueue(t, q)
 	hire(t, q, 1, nil).waitFor(late, 1)
+}
+
+// Twenty jobs of each priority wait for one worker: on the whole, those of high
+// priority come first.
+func queueHighFirst(t *testing.T, q station.Queue) {
+	const n = 20
+	priorities := make(map[string]station.Priority)
+	for _, p := range []station.Priority{station.PriorityNormal, station.PriorityHigh} {
+		for range n {
+			id := uuid.NewString()
+			priorities[id] = p
+			ok(t, q.Enqueue(t.Context(), id, p))
+		}
+	}
+	var place, normal, high int // the sums of the places in the order of delivery
+	c := hire(t, q, 1, func(_ context.Context, id string) error {
+		place++
+		if priorities[id] == station.PriorityHigh {
+			high += place
+		} else {
+			normal += place
+		}
+		return nil
+	})
+	c.wait("every job", func(d map[string]int) bool { return len(d) == 2*n })
+	c.stop()
+	if high >= normal {
+		t.Errorf("jobs of high priority came in place %d on average, the others in place %d", high/n, normal/n)
+	}
+}
+
+// Jobs of high priority never end, and one of normal priority comes all the same.
+func queueNormalMovesOn(t *testing.T, q station.Queue) {
+	ok(t, q.Enqueue(t.Context(), uuid.NewString(), station.PriorityHigh))
+	normal := enqueue(t, q)
+	var moved atomic.Bool
+	c := hire(t, q, 1, func(ctx context.Context, id string) error {
+		if id == normal {
+			moved.Store(true)
+		}
+		if moved.Load() {
+			return nil
+		}
+		return q.Enqueue(ctx, uuid.NewString(), station.PriorityHigh)
+	})
+	c.waitFor(normal, 1)
+}
+
+func queueUnknownPriority(t *testing.T, q station.Queue) {
+	for _, p := range []station.Priority{-1, station.PriorityHigh + 1} {
+		if err := q.Enqueue(t.Context(), uuid.NewString(), p); err == nil {
+			t.Errorf("enqueued with priority %d", p)
+		}
+	}
 }
