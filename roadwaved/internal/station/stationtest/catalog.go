@@ -29,8 +29,13 @@ func TestCatalog(t *testing.T, open func(t *testing.T) station.Catalog) {
 		"live/list pages":          liveListPages,
 		"live/list limits":         liveListLimits,
 		"live/ended by many":       liveEndedByMany,
+		"live/search text":         liveText,
+		"live/search together":     liveSearch,
+		"live/search pages":        liveSearchPages,
 		"job/opened by the end":    jobOpened,
+		"job/deposited":            jobDeposited,
 		"job/list":                 jobList,
+		"job/list pages":           jobListPages,
 		"job/claim":                jobClaim,
 		"job/claimed by many":      jobClaimedByMany,
 		"job/lease":                jobLease,
@@ -69,6 +74,7 @@ func sample() station.Live {
 		ZoneGeo:           "Rhône-Alpes",
 		Tags:              []string{"été", "a7", "zèbre 🦓", "bouchons", "été indien"},
 		ClassificationAge: "tout public",
+		Premium:           true,
 		State:             station.OnAir,
 		Node:              "node-1",
 	}
@@ -87,12 +93,21 @@ func startAt(t *testing.T, c station.Catalog, at time.Time) station.Live {
 	return start(t, c, l)
 }
 
-// ended starts a live and ends it, which leaves a pending job.
-func ended(t *testing.T, c station.Catalog, at time.Time) string {
+// uploading starts a live and ends it, which leaves a job without a recording.
+func uploading(t *testing.T, c station.Catalog, l station.Live, at time.Time) string {
 	t.Helper()
-	l := startAt(t, c, at.Add(-time.Hour))
+	l.StartedAt = at.Add(-time.Hour)
+	start(t, c, l)
 	ok(t, c.EndLive(t.Context(), l.ID, station.End{At: at, State: station.Ended, Reason: station.EndCreator}))
 	return l.ID
+}
+
+// ended goes one step further: the job is pending.
+func ended(t *testing.T, c station.Catalog, at time.Time) string {
+	t.Helper()
+	id := uploading(t, c, sample(), at)
+	ok(t, c.Deposited(t.Context(), id))
+	return id
 }
 
 func ping(t *testing.T, c station.Catalog) {
@@ -146,7 +161,10 @@ func liveEnd(t *testing.T, c station.Catalog) {
 			At:     noon.Add(time.Hour),
 			State:  state,
 			Reason: station.EndVanished,
-			Stats:  station.LiveStats{Duration: time.Hour + 123456*time.Microsecond, Packets: 180_006, Lost: 17},
+			Stats: station.LiveStats{
+				Duration: time.Hour + 123456*time.Microsecond, Packets: 180_006, Lost: 17,
+				Visits: 1 << 40, PeakListeners: 10_000, Likes: 321, Reports: 2,
+			},
 		}
 		ok(t, c.EndLive(t.Context(), l.ID, e))
 		l.StartedAt, l.EndedAt = micro(l.StartedAt), micro(e.At)
@@ -274,7 +292,7 @@ func liveEndedByMany(t *testing.T, c station.Catalog) {
 	atOnce(t, 16, func(i int) error {
 		return c.EndLive(t.Context(), l.ID, station.End{At: noon, State: station.Ended, Stats: station.LiveStats{Packets: int64(i)}})
 	})
-	jobs, err := c.ListJobs(t.Context())
+	jobs, err := c.ListJobs(t.Context(), station.JobQuery{})
 	ok(t, err)
 	if len(jobs) != 1 {
 		t.Errorf("one live has %d jobs", len(jobs))
@@ -368,9 +386,9 @@ func count(t testing.TB, errs []error, want error) int {
 	return n
 }
 
-func orderDesc(a, b time.Time, aID, bID string) int {
-	if c := b.Compare(a); c != 0 {
-		return c
-	}
-	return cmp.Compare(bID, aID)
+// orderAsc puts the oldest first, orderDesc the newest: by time, then by id.
+func orderAsc(a, b time.Time, aID, bID string) int {
+	return cmp.Or(a.Compare(b), cmp.Compare(aID, bID))
 }
+
+func orderDesc(a, b time.Time, aID, bID string) int { return orderAsc(b, a, bID, aID) }

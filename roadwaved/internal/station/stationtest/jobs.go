@@ -44,16 +44,58 @@ func job(t *testing.T, c station.Catalog, id string) station.Job {
 }
 
 func jobOpened(t *testing.T, c station.Catalog) {
-	l := start(t, c, sample())
-	_, err := c.Job(t.Context(), l.ID)
-	is(t, err, station.ErrNotFound)
-	_, err = c.Claim(t.Context(), l.ID, "w1", noon, time.Minute)
-	is(t, err, station.ErrNotFound)
+	for _, premium := range []bool{false, true} {
+		l := sample()
+		l.Premium = premium
+		start(t, c, l)
+		_, err := c.Job(t.Context(), l.ID)
+		is(t, err, station.ErrNotFound)
+		_, err = c.Claim(t.Context(), l.ID, "w1", noon, time.Minute)
+		is(t, err, station.ErrNotFound)
+		is(t, c.Deposited(t.Context(), l.ID), station.ErrNotFound)
 
-	ok(t, c.EndLive(t.Context(), l.ID, station.End{At: noon, State: station.Lost, Reason: station.EndCrash}))
-	j := job(t, c, l.ID)
-	j.Updated = time.Time{}
-	same(t, j, station.Job{LiveID: l.ID, State: station.JobPending})
+		ok(t, c.EndLive(t.Context(), l.ID, station.End{At: noon, State: station.Lost, Reason: station.EndCrash}))
+		j := job(t, c, l.ID)
+		j.Updated = time.Time{}
+		want := station.Job{LiveID: l.ID, Node: "node-1", Opened: micro(noon), State: station.JobUploading}
+		if premium {
+			want.Priority = station.PriorityHigh
+		}
+		same(t, j, want)
+		if j.Opened.Location() != time.UTC {
+			t.Errorf("job opened at %v, want a time in UTC", j.Opened)
+		}
+	}
+}
+
+// A recording that is still on the node of its live is for no worker, and once
+// deposited it stays so, whatever the job has become.
+func jobDeposited(t *testing.T, c station.Catalog) {
+	id := uploading(t, c, sample(), noon)
+	_, err := c.Claim(t.Context(), id, "w1", noon.Add(time.Hour), time.Minute)
+	is(t, err, station.ErrClaimed)
+	ok(t, c.Reopen(t.Context(), id))
+	is(t, c.Renew(t.Context(), station.Claim{LiveID: id}, noon, "x", 0), station.ErrFenced)
+	is(t, c.Publish(t.Context(), station.Claim{LiveID: id}, replayOf(id)), station.ErrFenced)
+	if j := job(t, c, id); j.State != station.JobUploading || j.Attempts != 0 {
+		t.Errorf("a job without a recording became %+v", j)
+	}
+
+	ok(t, c.Deposited(t.Context(), id))
+	if j := job(t, c, id); j.State != station.JobPending {
+		t.Errorf("the job of a deposited recording is %q", j.State)
+	}
+	ok(t, c.Deposited(t.Context(), id)) // the answer was lost
+	cl := claim(t, c, id, "w1", noon)
+	ok(t, c.Deposited(t.Context(), id))
+	if j := job(t, c, id); j.State != station.JobRunning {
+		t.Errorf("a running job became %q", j.State)
+	}
+	ok(t, c.Publish(t.Context(), cl, replayOf(id)))
+	ok(t, c.Deposited(t.Context(), id))
+	if j := job(t, c, id); j.State != station.JobDone {
+		t.Errorf("a job that is done became %q", j.State)
+	}
 }
 
 func jobList(t *testing.T, c station.Catalog) {
@@ -61,30 +103,87 @@ func jobList(t *testing.T, c station.Catalog) {
 	twin := ended(t, c, noon.Add(time.Hour)) // ended in the same microsecond as middle
 	twins := []string{middle, twin}
 	slices.Sort(twins)
+	elsewhere := sample()
+	elsewhere.Node = "node-2"
+	far := uploading(t, c, elsewhere, noon.Add(3*time.Hour))
+	near := uploading(t, c, sample(), noon.Add(4*time.Hour))
 	start(t, c, sample()) // on air: no job
 	claim(t, c, young, "w1", noon)
 
 	for _, tt := range []struct {
-		name   string
-		states []station.JobState
-		want   []string
+		name string
+		q    station.JobQuery
+		want []string
 	}{
-		{"all", nil, []string{old, twins[0], twins[1], young}},
-		{"pending", []station.JobState{station.JobPending}, []string{old, twins[0], twins[1]}},
-		{"running", []station.JobState{station.JobRunning}, []string{young}},
-		{"both", []station.JobState{station.JobRunning, station.JobPending}, []string{old, twins[0], twins[1], young}},
-		{"done", []station.JobState{station.JobDone}, nil},
+		{"all", station.JobQuery{}, []string{old, twins[0], twins[1], young, far, near}},
+		{"pending", station.JobQuery{States: states(station.JobPending)}, []string{old, twins[0], twins[1]}},
+		{"running", station.JobQuery{States: states(station.JobRunning)}, []string{young}},
+		{"two states", station.JobQuery{States: states(station.JobRunning, station.JobPending)}, []string{old, twins[0], twins[1], young}},
+		{"done", station.JobQuery{States: states(station.JobDone)}, nil},
+		{"node", station.JobQuery{Node: "node-2"}, []string{far}},
+		{"node, state", station.JobQuery{Node: "node-1", States: states(station.JobUploading)}, []string{near}},
+		{"limit", station.JobQuery{Limit: 2}, []string{old, twins[0]}},
+		{"after", station.JobQuery{After: noon.Add(time.Hour), AfterID: twins[0]}, []string{twins[1], young, far, near}},
+		{"after, state, limit", station.JobQuery{After: noon, AfterID: old, States: states(station.JobPending, station.JobRunning), Limit: 2}, twins},
 	} {
-		jobs, err := c.ListJobs(t.Context(), tt.states...)
+		jobs, err := c.ListJobs(t.Context(), tt.q)
 		ok(t, err)
-		var ids []string
-		for _, j := range jobs {
-			ids = append(ids, j.LiveID)
-		}
-		if !slices.Equal(ids, tt.want) {
+		if ids := jobIDs(jobs); !slices.Equal(ids, tt.want) {
 			t.Errorf("%s: got %v, want %v", tt.name, ids, tt.want)
 		}
 	}
+	jobs, err := c.ListJobs(t.Context(), station.JobQuery{Node: "node-2"})
+	ok(t, err)
+	same(t, jobs[0], job(t, c, far))
+}
+
+func jobListPages(t *testing.T, c station.Catalog) {
+	for i := range 7 {
+		ended(t, c, noon.Add(time.Duration(max(i, 3))*time.Microsecond)) // four in the same one
+	}
+	whole, err := c.ListJobs(t.Context(), station.JobQuery{})
+	ok(t, err)
+	oldestFirst := slices.IsSortedFunc(whole, func(a, b station.Job) int {
+		return orderAsc(a.Opened, b.Opened, a.LiveID, b.LiveID)
+	})
+	if len(whole) != 7 || !oldestFirst {
+		t.Fatalf("7 jobs, oldest first: got %v", whole)
+	}
+	var paged []station.Job
+	q := station.JobQuery{States: states(station.JobPending, station.JobRunning), Limit: 2}
+	for range 10 {
+		page, err := c.ListJobs(t.Context(), q)
+		ok(t, err)
+		if len(page) == 0 {
+			break
+		}
+		// What a reconciler does: the page must not shift under it.
+		claim(t, c, page[0].LiveID, "w", noon)
+		paged = append(paged, page...)
+		q.After, q.AfterID = page[len(page)-1].Opened, page[len(page)-1].LiveID
+	}
+	same(t, jobIDs(paged), jobIDs(whole))
+
+	for range 50 {
+		ended(t, c, noon)
+	}
+	for limit, want := range map[int]int{0: 50, 1: 1, 53: 53, 100_000: 57, -1: 50} {
+		jobs, err := c.ListJobs(t.Context(), station.JobQuery{Limit: limit})
+		ok(t, err)
+		if len(jobs) != want {
+			t.Errorf("limit %d gave %d jobs, want %d", limit, len(jobs), want)
+		}
+	}
+}
+
+func states(s ...station.JobState) []station.JobState { return s }
+
+func jobIDs(jobs []station.Job) []string {
+	var ids []string
+	for _, j := range jobs {
+		ids = append(ids, j.LiveID)
+	}
+	return ids
 }
 
 func jobClaim(t *testing.T, c station.Catalog) {
@@ -277,6 +376,7 @@ func jobUnknown(t *testing.T, c station.Catalog) {
 	is(t, c.Publish(ctx, nobody, replayOf(nobody.LiveID)), station.ErrNotFound)
 	is(t, c.Release(ctx, nobody, station.JobPending, "x"), station.ErrNotFound)
 	is(t, c.Reopen(ctx, nobody.LiveID), station.ErrNotFound)
+	is(t, c.Deposited(ctx, nobody.LiveID), station.ErrNotFound)
 }
 
 func jobOtherStates(t *testing.T, c station.Catalog) {

@@ -5,8 +5,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
 )
@@ -19,12 +21,9 @@ type Catalog struct {
 	lives   map[string]station.Live
 	replays map[string]station.Replay // by live id
 	jobs    map[string]*memoryJob
-}
-
-type memoryJob struct {
-	station.Job
-	opened time.Time
-	fence  int64
+	memoryRecords
+	chores  map[station.Chore]*memoryChore
+	secrets map[string][]byte
 }
 
 // StartLive implements [station.Lives].
@@ -66,10 +65,11 @@ func (c *Catalog) EndLive(ctx context.Context, id string, e station.End) error {
 	}
 	l.State, l.EndedAt, l.EndReason, l.Stats = e.State, micro(e.At), e.Reason, e.Stats
 	c.lives[id] = l
-	c.jobs[id] = &memoryJob{
-		Job:    station.Job{LiveID: id, State: station.JobPending, Updated: l.EndedAt},
-		opened: l.EndedAt,
+	job := station.Job{LiveID: id, Node: l.Node, Opened: l.EndedAt, State: station.JobUploading, Updated: l.EndedAt}
+	if l.Premium {
+		job.Priority = station.PriorityHigh
 	}
+	c.jobs[id] = &memoryJob{Job: job}
 	return nil
 }
 
@@ -83,6 +83,9 @@ func (c *Catalog) ListLives(ctx context.Context, q station.LiveQuery) ([]station
 	return list(ctx, c, c.lives, q.Limit,
 		func(l station.Live) bool {
 			return (q.State == "" || l.State == q.State) && (q.Node == "" || l.Node == q.Node) &&
+				(q.CreatorID == "" || l.CreatorID == q.CreatorID) && (q.ZoneGeo == "" || l.ZoneGeo == q.ZoneGeo) &&
+				(q.Tag == "" || slices.Contains(l.Tags, q.Tag)) && matches(l.Title, q.Text) &&
+				(q.Since.IsZero() || !l.StartedAt.Before(micro(q.Since))) &&
 				(q.Before.IsZero() || orderDesc(micro(q.Before), l.StartedAt, q.BeforeID, l.ID) < 0)
 		},
 		func(a, b station.Live) int { return orderDesc(a.StartedAt, b.StartedAt, a.ID, b.ID) })
@@ -112,133 +115,6 @@ func (c *Catalog) ListReplays(ctx context.Context, q station.ReplayQuery) ([]sta
 			return q.Before.IsZero() || orderDesc(micro(q.Before), r.PublishedAt, q.BeforeID, r.ID) < 0
 		},
 		func(a, b station.Replay) int { return orderDesc(a.PublishedAt, b.PublishedAt, a.ID, b.ID) })
-}
-
-// Job implements [station.Jobs].
-func (c *Catalog) Job(ctx context.Context, liveID string) (station.Job, error) {
-	j, err := find(ctx, c, c.jobs, liveID)
-	if err != nil {
-		return station.Job{}, err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return j.Job, nil
-}
-
-// ListJobs implements [station.Jobs].
-func (c *Catalog) ListJobs(ctx context.Context, states ...station.JobState) ([]station.Job, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var found []*memoryJob
-	for _, j := range c.jobs {
-		if len(states) == 0 || slices.Contains(states, j.State) {
-			found = append(found, j)
-		}
-	}
-	slices.SortFunc(found, func(a, b *memoryJob) int { return orderDesc(b.opened, a.opened, b.LiveID, a.LiveID) })
-	var jobs []station.Job
-	for _, j := range found {
-		jobs = append(jobs, j.Job)
-	}
-	return jobs, ctx.Err()
-}
-
-// Claim implements [station.Jobs].
-func (c *Catalog) Claim(ctx context.Context, liveID, worker string, now time.Time, lease time.Duration) (station.Claim, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	j, known := c.jobs[liveID]
-	switch {
-	case ctx.Err() != nil:
-		return station.Claim{}, ctx.Err()
-	case !known:
-		return station.Claim{}, station.ErrNotFound
-	case j.State == station.JobRunning && !j.Lease.Before(micro(now)):
-		return station.Claim{}, station.ErrClaimed
-	case j.State != station.JobRunning && j.State != station.JobPending:
-		return station.Claim{}, station.ErrJobOver
-	}
-	j.fence++
-	j.Attempts++
-	j.State, j.Worker, j.Lease, j.Step, j.Progress, j.Updated = station.JobRunning, worker, micro(now.Add(lease)), "", 0, micro(now)
-	return station.Claim{LiveID: liveID, Fence: j.fence}, nil
-}
-
-// Renew implements [station.Jobs].
-func (c *Catalog) Renew(ctx context.Context, cl station.Claim, until time.Time, step string, progress float64) error {
-	return c.held(ctx, cl, func(j *memoryJob) error {
-		j.Lease, j.Step, j.Progress = micro(until), step, progress
-		return nil
-	})
-}
-
-// Publish implements [station.Jobs].
-func (c *Catalog) Publish(ctx context.Context, cl station.Claim, r station.Replay) error {
-	if r.LiveID != cl.LiveID {
-		return fmt.Errorf("a replay of live %q cannot end the job of live %q", r.LiveID, cl.LiveID)
-	}
-	return c.held(ctx, cl, func(j *memoryJob) error {
-		for _, other := range c.replays {
-			if other.ID == r.ID {
-				return fmt.Errorf("replay %s exists", r.ID)
-			}
-		}
-		r.PublishedAt = micro(r.PublishedAt)
-		c.replays[r.LiveID] = r
-		j.State, j.Lease, j.Progress, j.Error = station.JobDone, time.Time{}, 1, ""
-		return nil
-	})
-}
-
-// Release implements [station.Jobs].
-func (c *Catalog) Release(ctx context.Context, cl station.Claim, state station.JobState, reason string) error {
-	if state != station.JobPending && state != station.JobParked && state != station.JobEmpty {
-		return fmt.Errorf("a job cannot be released as %q", state)
-	}
-	return c.held(ctx, cl, func(j *memoryJob) error {
-		if state == station.JobPending && reason == "" {
-			j.Attempts--
-		} else {
-			j.Error = reason
-		}
-		j.State, j.Lease = state, time.Time{}
-		return nil
-	})
-}
-
-// Reopen implements [station.Jobs].
-func (c *Catalog) Reopen(ctx context.Context, liveID string) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	j, known := c.jobs[liveID]
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case !known:
-		return station.ErrNotFound
-	case j.State == station.JobDone || j.State == station.JobEmpty:
-		return station.ErrJobOver
-	case j.State == station.JobParked:
-		j.State, j.Attempts, j.Step, j.Progress, j.Updated = station.JobPending, 0, "", 0, micro(time.Now())
-	}
-	return nil
-}
-
-// held changes a job while the claim on it holds.
-func (c *Catalog) held(ctx context.Context, cl station.Claim, change func(j *memoryJob) error) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	j, known := c.jobs[cl.LiveID]
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case !known:
-		return station.ErrNotFound
-	case j.State != station.JobRunning || j.fence != cl.Fence:
-		return station.ErrFenced
-	}
-	j.Updated = micro(time.Now())
-	return change(j)
 }
 
 // Ping implements [station.Catalog].
@@ -271,6 +147,33 @@ func list[T any](ctx context.Context, c *Catalog, in map[string]T, limit int, ma
 	}
 	return all[:min(len(all), station.PageSize(limit))], ctx.Err()
 }
+
+// matches tells whether every word of text begins a word of the title. Text
+// without a letter or digit is no word: it matches all.
+func matches(title, text string) bool {
+	have := words(title)
+	for _, w := range words(text) {
+		if !slices.ContainsFunc(have, func(h string) bool { return strings.HasPrefix(h, w) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// words are the runs of letters and digits, without case and accents.
+func words(s string) []string {
+	return strings.FieldsFunc(plain.Replace(strings.ToLower(s)), func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsNumber(r)
+	})
+}
+
+// plain writes the letters of French without accents and ligatures, whether the
+// accent is part of the letter or follows it.
+var plain = strings.NewReplacer(
+	"à", "a", "â", "a", "ä", "a", "ç", "c", "é", "e", "è", "e", "ê", "e", "ë", "e", "î", "i", "ï", "i",
+	"ô", "o", "ö", "o", "ù", "u", "û", "u", "ü", "u", "ÿ", "y", "œ", "oe", "æ", "ae",
+	"\u0300", "", "\u0301", "", "\u0302", "", "\u0308", "", "\u0327", "",
+)
 
 // micro is a time as every catalog keeps it.
 func micro(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
