@@ -1,0 +1,147 @@
+package relive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/roadwave/roadwave/replay"
+	"github.com/roadwave/roadwave/roadwaved/internal/station"
+)
+
+// report notes progress for the next renewal.
+func (j *job) report(step string, done float64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.step, j.done = step, done
+}
+
+// awaits notes who the job waits for, "" for nobody any more.
+func (j *job) awaits(whom string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.waiting = whom
+}
+
+// progress is what others may see.
+func (j *job) progress() (step string, done float64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.waiting != "" {
+		return "waits for " + j.waiting, j.done
+	}
+	return j.step, j.done
+}
+
+// renew keeps the claim until ctx ends, and ends the work when the claim is lost.
+func (j *job) renew(ctx context.Context, lost context.CancelCauseFunc) {
+	lease := j.worker.cfg.Lease
+	tick := time.NewTicker(min(lease/3, 2*time.Second)) // often enough for progress to be seen
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		step, done := j.progress()
+		err := j.worker.cfg.Jobs.Renew(ctx, j.claim, j.worker.cfg.Now().Add(lease), step, done)
+		switch {
+		case errors.Is(err, station.ErrFenced):
+			lost(err)
+			return
+		case err != nil && ctx.Err() == nil:
+			j.log.Warn("claim not renewed, trying again", "err", err)
+		}
+	}
+}
+
+// releasePatience bounds giving a job back while the daemon stops.
+const releasePatience = 5 * time.Second
+
+// finish writes down how the job ended and says whether to deliver it again.
+func (j *job) finish(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, station.ErrFenced):
+		j.fenced(ctx)
+		return nil
+	}
+	stopped := errors.Is(ctx.Err(), context.Canceled) // a deadline would be missed again
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releasePatience)
+	defer cancel()
+	// Without a reason the attempt does not count: it was not the job's fault.
+	state, reason := station.JobPending, err.Error()
+	switch whom := lacks(err); {
+	case stopped:
+		reason = ""
+		j.log.Info("replay interrupted, it will be made again")
+	case whom != "":
+		reason = ""
+		j.log.Error("replay waits for "+whom+", it will be tried again", "err", err)
+		j.show(ctx, whom)
+	case hopeless(err):
+		state = station.JobEmpty
+		j.log.Info("no replay", "why", err)
+	case j.attempts(ctx) >= j.worker.cfg.Attempts:
+		state = station.JobParked
+		j.log.Error("replay failed too often and is parked: a human must look", "err", err)
+	default:
+		j.log.Warn("replay failed, it will be tried again", "err", err)
+	}
+	if e := j.worker.cfg.Jobs.Release(ctx, j.claim, state, reason); e != nil {
+		return errors.Join(err, fmt.Errorf("relive: giving the job back: %w", e))
+	}
+	if state == station.JobPending {
+		return err
+	}
+	return nil
+}
+
+// fenced logs who has the job instead: nobody, when it was done here and only the
+// catalog's answer got lost.
+func (j *job) fenced(ctx context.Context) {
+	now, err := j.worker.cfg.Jobs.Job(ctx, j.claim.LiveID)
+	switch {
+	case err == nil && now.State == station.JobDone && now.Worker == j.worker.cfg.Name:
+		j.log.Info("replay published", "replay_id", ReplayID(j.claim.LiveID), "answer", "lost")
+	default:
+		j.log.Warn("replay given up: another worker has it", "worker", now.Worker)
+	}
+}
+
+// show leaves behind what the job waits for: a release without a reason does not
+// tell.
+func (j *job) show(ctx context.Context, whom string) {
+	j.awaits(whom)
+	step, done := j.progress()
+	if err := j.worker.cfg.Jobs.Renew(ctx, j.claim, j.worker.cfg.Now().Add(j.worker.cfg.Lease), step, done); err != nil {
+		j.log.Warn("job does not show what it waits for", "err", err)
+	}
+}
+
+// errSpace is a temporary folder with too little room.
+var errSpace = errors.New("not enough free space")
+
+// lacks tells what was not there for a job that did not fail by itself.
+func lacks(err error) string {
+	away, known := errors.AsType[*awayError](err)
+	switch {
+	case errors.Is(err, replay.ErrFFmpeg):
+		return "ffmpeg"
+	case errors.Is(err, errSpace):
+		return "disk space"
+	case known:
+		return away.who
+	case errors.Is(err, station.ErrAway):
+		return "a service"
+	}
+	return ""
+}
+
+// hopeless tells whether trying again cannot help.
+func hopeless(err error) bool {
+	return errors.Is(err, errNothing) || errors.Is(err, replay.ErrEmpty) || errors.Is(err, replay.ErrSilent)
+}

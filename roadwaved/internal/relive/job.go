@@ -1,0 +1,194 @@
+package relive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/roadwave/roadwave/opusrec"
+	"github.com/roadwave/roadwave/replay"
+	"github.com/roadwave/roadwave/roadwaved/internal/station"
+)
+
+// A job is one replay in the making.
+type job struct {
+	worker *Worker
+	claim  station.Claim
+	log    *slog.Logger
+	begun  time.Time
+	share  int64 // of the worker's room
+
+	mu      sync.Mutex
+	step    string
+	waiting string // for whom, instead of the step
+	done    float64
+}
+
+// errNothing is the end of a job whose recording holds nothing to listen to.
+var errNothing = errors.New("nothing to listen to")
+
+// run makes and publishes the replay while the claim is renewed beside it. A
+// panic fails the job as an error does: it must be counted, or it would come
+// back for ever.
+func (j *job) run(ctx context.Context) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			j.log.Error("panic while making a replay", "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("relive: panic: %v", p)
+		}
+	}()
+	ctx, cancel := context.WithCancelCause(ctx)
+	var renewing sync.WaitGroup
+	renewing.Go(func() { j.renew(ctx, cancel) })
+	defer renewing.Wait()
+	defer cancel(nil)
+
+	err = j.work(ctx)
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return cause
+	}
+	return err
+}
+
+func (j *job) work(ctx context.Context) error {
+	j.report("wait", 0)
+	if err := j.worker.room.Acquire(ctx, j.share); err != nil {
+		return err
+	}
+	defer j.worker.room.Release(j.share)
+	var live station.Live
+	err := j.patiently(ctx, theCatalog, j.worker.cfg.Patience, func() (err error) {
+		live, err = j.worker.cfg.Lives.Live(ctx, j.claim.LiveID)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	made, err := j.make(ctx, live)
+	if err != nil {
+		return err
+	}
+	return j.publish(ctx, live, made)
+}
+
+// make fetches the recording and makes the replay of it, in a folder that is
+// gone when it returns.
+func (j *job) make(ctx context.Context, live station.Live) (made replay.Result, err error) {
+	folder, err := os.MkdirTemp(j.worker.cfg.TempDir, "relive-*")
+	if err != nil {
+		return made, fmt.Errorf("relive: a place for the recording: %w", err)
+	}
+	defer func() {
+		if e := os.RemoveAll(folder); e != nil {
+			err = errors.Join(err, fmt.Errorf("relive: %w", e))
+		}
+	}()
+	path, err := j.fetch(ctx, live, folder)
+	if err != nil {
+		return made, err
+	}
+	maker, err := j.worker.cfg.NewMaker(ctx, func(p replay.Progress) {
+		j.report(string(p.Step), fetched+p.Fraction*(1-fetched))
+	})
+	if err != nil {
+		return made, err
+	}
+	most := j.worker.cfg.Overtime + 2*max(live.EndedAt.Sub(live.StartedAt), live.Stats.Duration)
+	ctx, cancel := context.WithTimeoutCause(ctx, most, fmt.Errorf("relive: no replay after %v: %w", most, context.DeadlineExceeded))
+	defer cancel()
+	made, err = maker.Make(ctx, replay.Job{
+		Recording: path,
+		Tags:      replay.Tags{Title: live.Title, Artist: live.CreatorID, Date: live.StartedAt},
+		Store:     patientStore{Store: j.worker.cfg.Store, job: j},
+		Prefix:    key(live.ID),
+	})
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		err = cause
+	}
+	return made, err
+}
+
+// fetch brings the recording here, whole.
+func (j *job) fetch(ctx context.Context, live station.Live, folder string) (path string, err error) {
+	path, err = j.download(ctx, live, folder)
+	raw := station.RawKey(live.ID)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && live.Stats.Duration > 0:
+		return "", fmt.Errorf("relive: the recording of this live of %v is not in the object store: put it back there as %q (its node may still have it in its data folder, the backup a copy) and reopen the job: %w",
+			live.Stats.Duration, raw, err)
+	case errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("%w: the live was never heard", errNothing)
+	case err != nil:
+		return "", err
+	}
+	j.report("recover", fetched)
+	report, err := opusrec.Recover(path)
+	switch {
+	case errors.Is(err, opusrec.ErrEmpty):
+		return "", fmt.Errorf("%w: %w", errNothing, err)
+	case err != nil:
+		return "", fmt.Errorf("relive: the object %q is no recording that can be used: %w", raw, err)
+	case report.Duration == 0:
+		return "", fmt.Errorf("%w: the live ended before its first packet", errNothing)
+	}
+	j.log.Debug("recording checked", "duration", report.Duration, "intact", report.Intact, "lost", report.LostTime)
+	return path, nil
+}
+
+// publishTries is how often a catalog that answers is asked to publish.
+const publishTries = 4
+
+// publish writes the replay into the catalog. What was made is not thrown away
+// for a catalog that is starting again.
+func (j *job) publish(ctx context.Context, live station.Live, made replay.Result) error {
+	r := station.Replay{
+		ID:          ReplayID(live.ID),
+		LiveID:      live.ID,
+		Title:       station.ReplayTitle(live.Title),
+		GeoType:     station.GeoNeutral,
+		PublishedAt: j.worker.cfg.Now().UTC().Truncate(time.Microsecond),
+		Duration:    made.Duration.Truncate(time.Microsecond),
+		Key:         key(live.ID),
+		Loudness:    made.After.Integrated,
+		Removed:     removed(made),
+	}
+	j.report("publish", 1)
+	refused := 0
+	err := j.patiently(ctx, theCatalog, j.worker.cfg.Patience, func() error {
+		err := j.worker.cfg.Jobs.Publish(ctx, j.claim, r)
+		if err == nil || errors.Is(err, station.ErrAway) || errors.Is(err, station.ErrFenced) {
+			return err
+		}
+		if refused++; refused < publishTries {
+			return errors.Join(station.ErrAway, err) // a connection may have been cut in the middle
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	j.log.Info("replay published", "replay_id", r.ID, "duration", r.Duration,
+		"lufs", r.Loudness, "silence_removed", r.Removed, "took", j.worker.cfg.Now().Sub(j.begun))
+	return nil
+}
+
+func removed(r replay.Result) (sum time.Duration) {
+	for _, cut := range r.Removed {
+		sum += cut.Duration()
+	}
+	return sum.Truncate(time.Microsecond)
+}
+
+func (j *job) attempts(ctx context.Context) int {
+	job, err := j.worker.cfg.Jobs.Job(ctx, j.claim.LiveID)
+	if err != nil {
+		return 0
+	}
+	return job.Attempts
+}

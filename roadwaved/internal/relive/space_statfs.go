@@ -1,0 +1,14 @@
+//go:build linux || darwin || freebsd
+
+package relive
+
+import "syscall"
+
+// free is the number of bytes that may still be written into a folder.
+func free(folder string) (bytes uint64, known bool) {
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(folder, &s); err != nil {
+		return 0, false
+	}
+	return uint64(max(0, s.Bavail)) * uint64(s.Bsize), true
+}
