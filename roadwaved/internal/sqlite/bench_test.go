@@ -18,7 +18,6 @@ func BenchmarkStation(b *testing.B) {
 	s, err := station.New(station.Config{
 		Lives: open(b, filepath.Join(b.TempDir(), "catalog.db")),
 		Board: &stationtest.Board{},
-		Queue: &stationtest.Queue{},
 	})
 	if err != nil {
 		b.Fatal(err)

@@ -73,7 +73,7 @@ func TestKilled(t *testing.T) {
 			t.Errorf("live %d of %d was lost: %v", i, acknowledged, err)
 		}
 	}
-	jobs, err := c.ListJobs(t.Context())
+	jobs, err := c.ListJobs(t.Context(), station.JobQuery{Limit: station.MaxPage})
 	if err != nil || len(jobs) > acknowledged+1 {
 		t.Errorf("%d jobs of %d lives (%v)", len(jobs), acknowledged, err)
 	}

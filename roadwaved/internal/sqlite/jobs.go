@@ -5,18 +5,17 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
 )
 
-const jobColumns = "live_id, state, attempts, worker, lease_until, step, progress, error, updated_at"
+const jobColumns = "live_id, node, priority, opened_at, state, attempts, worker, lease_until, step, progress, error, updated_at"
 
 func scanJob(r row) (station.Job, error) {
 	var j station.Job
-	err := r.Scan(&j.LiveID, &j.State, &j.Attempts, &j.Worker, timeColumn{&j.Lease}, &j.Step, &j.Progress, &j.Error,
-		timeColumn{&j.Updated})
+	err := r.Scan(&j.LiveID, &j.Node, &j.Priority, timeColumn{&j.Opened}, &j.State, &j.Attempts, &j.Worker, timeColumn{&j.Lease},
+		&j.Step, &j.Progress, &j.Error, timeColumn{&j.Updated})
 	return j, err
 }
 
@@ -30,22 +29,36 @@ func (c *Catalog) Job(ctx context.Context, liveID string) (station.Job, error) {
 }
 
 // ListJobs implements [station.Jobs].
-func (c *Catalog) ListJobs(ctx context.Context, states ...station.JobState) ([]station.Job, error) {
-	var conditions []string
-	var args []any
-	if len(states) > 0 {
-		conditions = append(conditions, "state IN (?"+strings.Repeat(", ?", len(states)-1)+")")
-		for _, s := range states {
-			args = append(args, s)
-		}
+func (c *Catalog) ListJobs(ctx context.Context, q station.JobQuery) ([]station.Job, error) {
+	var f filter
+	in(&f, "state", q.States)
+	f.equal("node", q.Node)
+	if !q.After.IsZero() {
+		f.add("(opened_at, live_id) > (?, ?)", stamp(q.After), q.AfterID)
 	}
 	rows, err := c.reader.QueryContext(ctx,
-		"SELECT "+jobColumns+" FROM replay_jobs"+where(conditions)+" ORDER BY opened_at, live_id", args...)
+		"SELECT "+jobColumns+" FROM replay_jobs"+f.where()+" ORDER BY opened_at, live_id LIMIT ?", f.with(station.PageSize(q.Limit))...)
 	jobs, err := collect(rows, err, scanJob)
 	if err != nil {
-		return nil, fmt.Errorf("sqlite: listing jobs: %w", err)
+		return nil, fmt.Errorf("sqlite: listing jobs: %w", later(err))
 	}
 	return jobs, nil
+}
+
+// Deposited implements [station.Jobs].
+func (c *Catalog) Deposited(ctx context.Context, liveID string) error {
+	err := c.write(ctx, func(tx *sql.Tx) error {
+		deposited, err := changed(ctx, tx, "UPDATE replay_jobs SET state = ?, updated_at = ? WHERE live_id = ? AND state = ?",
+			station.JobPending, stamp(time.Now()), liveID, station.JobUploading)
+		if err == nil && !deposited {
+			_, err = jobState(ctx, tx, liveID)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("sqlite: noting that the recording of live %s is deposited: %w", liveID, err)
+	}
+	return nil
 }
 
 // Claim implements [station.Jobs].
@@ -66,7 +79,7 @@ func (c *Catalog) Claim(ctx context.Context, liveID, worker string, now time.Tim
 		if err != nil {
 			return err
 		}
-		if state == station.JobRunning {
+		if state == station.JobRunning || state == station.JobUploading {
 			return station.ErrClaimed
 		}
 		return station.ErrJobOver

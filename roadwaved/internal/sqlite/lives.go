@@ -9,14 +9,15 @@ import (
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
 )
 
-const liveColumns = `live_id, creator_id, title, started_at, zone_geo, tags, classification_age, state, node,
-	ended_at, end_reason, duration_seconds, packets_received, packets_lost`
+const liveColumns = `lives.live_id, creator_id, title, lives.started_at, zone_geo, tags, classification_age, premium, state, node,
+	ended_at, end_reason, duration_seconds, packets_received, packets_lost, visits, peak_listeners, likes, reports`
 
 func scanLive(r row) (station.Live, error) {
 	var l station.Live
 	var tags string
-	err := r.Scan(&l.ID, &l.CreatorID, &l.Title, timeColumn{&l.StartedAt}, &l.ZoneGeo, &tags, &l.ClassificationAge, &l.State, &l.Node,
-		timeColumn{&l.EndedAt}, &l.EndReason, secondsColumn{&l.Stats.Duration}, &l.Stats.Packets, &l.Stats.Lost)
+	err := r.Scan(&l.ID, &l.CreatorID, &l.Title, timeColumn{&l.StartedAt}, &l.ZoneGeo, &tags, &l.ClassificationAge, &l.Premium, &l.State, &l.Node,
+		timeColumn{&l.EndedAt}, &l.EndReason, secondsColumn{&l.Stats.Duration}, &l.Stats.Packets, &l.Stats.Lost,
+		&l.Stats.Visits, &l.Stats.PeakListeners, &l.Stats.Likes, &l.Stats.Reports)
 	if err != nil {
 		return station.Live{}, err
 	}
@@ -33,11 +34,11 @@ func (c *Catalog) StartLive(ctx context.Context, l station.Live) error {
 		return fmt.Errorf("sqlite: tags of live %s: %w", l.ID, err)
 	}
 	_, err = c.writer.ExecContext(ctx, `
-		INSERT INTO lives (live_id, creator_id, title, started_at, zone_geo, tags, classification_age, state, node)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		l.ID, l.CreatorID, l.Title, stamp(l.StartedAt), l.ZoneGeo, string(tags), l.ClassificationAge, station.OnAir, l.Node)
+		INSERT INTO lives (live_id, creator_id, title, started_at, zone_geo, tags, classification_age, premium, state, node)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		l.ID, l.CreatorID, l.Title, stamp(l.StartedAt), l.ZoneGeo, string(tags), l.ClassificationAge, l.Premium, station.OnAir, l.Node)
 	if err != nil {
-		return fmt.Errorf("sqlite: starting live %s: %w", l.ID, err)
+		return fmt.Errorf("sqlite: starting live %s: %w", l.ID, later(err))
 	}
 	return nil
 }
@@ -46,9 +47,11 @@ func (c *Catalog) StartLive(ctx context.Context, l station.Live) error {
 func (c *Catalog) EndLive(ctx context.Context, id string, e station.End) error {
 	err := c.write(ctx, func(tx *sql.Tx) error {
 		ended, err := changed(ctx, tx, `
-			UPDATE lives SET state = ?, ended_at = ?, end_reason = ?, duration_seconds = ?, packets_received = ?, packets_lost = ?
+			UPDATE lives SET state = ?, ended_at = ?, end_reason = ?, duration_seconds = ?, packets_received = ?, packets_lost = ?,
+				visits = ?, peak_listeners = ?, likes = ?, reports = ?
 			WHERE live_id = ? AND state = ?`,
-			e.State, stamp(e.At), e.Reason, e.Stats.Duration.Seconds(), e.Stats.Packets, e.Stats.Lost, id, station.OnAir)
+			e.State, stamp(e.At), e.Reason, e.Stats.Duration.Seconds(), e.Stats.Packets, e.Stats.Lost,
+			e.Stats.Visits, e.Stats.PeakListeners, e.Stats.Likes, e.Stats.Reports, id, station.OnAir)
 		if err != nil {
 			return err
 		}
@@ -56,8 +59,10 @@ func (c *Catalog) EndLive(ctx context.Context, id string, e station.End) error {
 			var found int
 			return missing(tx.QueryRowContext(ctx, "SELECT 1 FROM lives WHERE live_id = ?", id).Scan(&found))
 		}
-		_, err = tx.ExecContext(ctx, "INSERT INTO replay_jobs (live_id, opened_at, state, updated_at) VALUES (?, ?, ?, ?)",
-			id, stamp(e.At), station.JobPending, stamp(e.At))
+		_, err = tx.ExecContext(ctx, `
+			INSERT INTO replay_jobs (live_id, node, priority, opened_at, state, updated_at)
+			SELECT live_id, node, CASE WHEN premium THEN ? ELSE ? END, ended_at, ?, ended_at FROM lives WHERE live_id = ?`,
+			station.PriorityHigh, station.PriorityNormal, station.JobUploading, id)
 		return err
 	})
 	if err != nil {
@@ -73,27 +78,4 @@ func (c *Catalog) Live(ctx context.Context, id string) (station.Live, error) {
 		return station.Live{}, fmt.Errorf("sqlite: live %s: %w", id, missing(err))
 	}
 	return l, nil
-}
-
-// ListLives implements [station.Lives].
-func (c *Catalog) ListLives(ctx context.Context, q station.LiveQuery) ([]station.Live, error) {
-	var conditions []string
-	var args []any
-	if q.State != "" {
-		conditions, args = append(conditions, "state = ?"), append(args, q.State)
-	}
-	if q.Node != "" {
-		conditions, args = append(conditions, "node = ?"), append(args, q.Node)
-	}
-	if !q.Before.IsZero() {
-		conditions, args = append(conditions, "(started_at, live_id) < (?, ?)"), append(args, stamp(q.Before), q.BeforeID)
-	}
-	args = append(args, station.PageSize(q.Limit))
-	rows, err := c.reader.QueryContext(ctx,
-		"SELECT "+liveColumns+" FROM lives"+where(conditions)+" ORDER BY started_at DESC, live_id DESC LIMIT ?", args...)
-	lives, err := collect(rows, err, scanLive)
-	if err != nil {
-		return nil, fmt.Errorf("sqlite: listing lives: %w", err)
-	}
-	return lives, nil
 }

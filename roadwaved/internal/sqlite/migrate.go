@@ -8,7 +8,6 @@ import (
 	"io/fs"
 
 	"github.com/pressly/goose/v3"
-	driver "modernc.org/sqlite"
 	codes "modernc.org/sqlite/lib"
 )
 
@@ -59,11 +58,7 @@ func (d damage) Unwrap() error { return d.error }
 
 // explain says what a person can do about a catalog that does not open.
 func explain(path string, err error) error {
-	var se *driver.Error
-	code := 0
-	if errors.As(err, &se) {
-		code = se.Code() & 0xff // without what extends it
-	}
+	code := errorCode(err)
 	switch {
 	case errors.Is(err, errNewer):
 		return fmt.Errorf("sqlite: catalog %s was %w; run that version again, or restore the copy made before it ran", path, err)

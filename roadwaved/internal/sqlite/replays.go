@@ -37,17 +37,15 @@ func (c *Catalog) replay(ctx context.Context, column, id string) (station.Replay
 
 // ListReplays implements [station.Replays].
 func (c *Catalog) ListReplays(ctx context.Context, q station.ReplayQuery) ([]station.Replay, error) {
-	var conditions []string
-	var args []any
+	var f filter
 	if !q.Before.IsZero() {
-		conditions, args = append(conditions, "(published_at, replay_id) < (?, ?)"), append(args, stamp(q.Before), q.BeforeID)
+		f.add("(published_at, replay_id) < (?, ?)", stamp(q.Before), q.BeforeID)
 	}
-	args = append(args, station.PageSize(q.Limit))
-	rows, err := c.reader.QueryContext(ctx,
-		"SELECT "+replayColumns+" FROM replays"+where(conditions)+" ORDER BY published_at DESC, replay_id DESC LIMIT ?", args...)
+	rows, err := c.reader.QueryContext(ctx, "SELECT "+replayColumns+" FROM replays"+f.where()+
+		" ORDER BY published_at DESC, replay_id DESC LIMIT ?", f.with(station.PageSize(q.Limit))...)
 	replays, err := collect(rows, err, scanReplay)
 	if err != nil {
-		return nil, fmt.Errorf("sqlite: listing replays: %w", err)
+		return nil, fmt.Errorf("sqlite: listing replays: %w", later(err))
 	}
 	return replays, nil
 }

@@ -9,7 +9,8 @@ import (
 	"os"
 	"path/filepath"
 
-	_ "modernc.org/sqlite" // registers the "sqlite" driver
+	driver "modernc.org/sqlite"
+	codes "modernc.org/sqlite/lib"
 
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
 )
@@ -83,7 +84,7 @@ func connect(abs string, conns int) (*sql.DB, error) {
 func (c *Catalog) Ping(ctx context.Context) error {
 	var n int
 	if err := c.reader.QueryRowContext(ctx, "SELECT count(*) FROM replay_jobs WHERE live_id = ''").Scan(&n); err != nil {
-		return fmt.Errorf("sqlite: %w", err)
+		return fmt.Errorf("sqlite: %w", later(err))
 	}
 	return nil
 }
@@ -96,15 +97,19 @@ func (c *Catalog) Close() error {
 
 // write runs f in a transaction.
 func (c *Catalog) write(ctx context.Context, f func(tx *sql.Tx) error) error {
-	tx, err := c.writer.BeginTx(ctx, nil)
+	return transact(ctx, c.writer, f)
+}
+
+func transact(ctx context.Context, db *sql.DB, f func(tx *sql.Tx) error) error {
+	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
-		return err
+		return later(err)
 	}
 	defer tx.Rollback()
 	if err := f(tx); err != nil {
-		return err
+		return later(err)
 	}
-	return tx.Commit()
+	return later(tx.Commit())
 }
 
 // changed tells whether a statement changed a row.
@@ -142,5 +147,27 @@ func missing(err error) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return station.ErrNotFound
 	}
+	return later(err)
+}
+
+// later marks what may go better in a while: another process held the file
+// longer than we wait, or the disk is full.
+func later(err error) error {
+	switch errorCode(err) {
+	case codes.SQLITE_BUSY, codes.SQLITE_LOCKED, codes.SQLITE_FULL:
+		if !errors.Is(err, station.ErrAway) {
+			return fmt.Errorf("%w: %w", station.ErrAway, err)
+		}
+	}
 	return err
+}
+
+// errorCode is SQLite's number for an error, without what extends it; 0 for
+// those of others.
+func errorCode(err error) int {
+	var se *driver.Error
+	if !errors.As(err, &se) {
+		return 0
+	}
+	return se.Code() & 0xff
 }

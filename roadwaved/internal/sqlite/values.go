@@ -42,10 +42,40 @@ func (c secondsColumn) Scan(v any) error {
 	return err
 }
 
-// where joins conditions, of which there may be none.
-func where(conditions []string) string {
-	if len(conditions) == 0 {
+// A filter is the conditions of a query and their arguments.
+type filter struct {
+	conditions []string
+	args       []any
+}
+
+func (f *filter) add(condition string, args ...any) {
+	f.conditions, f.args = append(f.conditions, condition), append(f.args, args...)
+}
+
+// equal restricts a column to a value, unless it is empty.
+func (f *filter) equal(column, value string) {
+	if value != "" {
+		f.add(column+" = ?", value)
+	}
+}
+
+// in restricts a column to some values, unless there are none.
+func in[S ~string](f *filter, column string, values []S) {
+	if len(values) == 0 {
+		return
+	}
+	f.conditions = append(f.conditions, column+" IN (?"+strings.Repeat(", ?", len(values)-1)+")")
+	for _, v := range values {
+		f.args = append(f.args, string(v))
+	}
+}
+
+func (f *filter) where() string {
+	if len(f.conditions) == 0 {
 		return ""
 	}
-	return " WHERE " + strings.Join(conditions, " AND ")
+	return " WHERE " + strings.Join(f.conditions, " AND ")
 }
+
+// with gives the arguments of the conditions and those of what follows them.
+func (f *filter) with(args ...any) []any { return append(f.args, args...) }
