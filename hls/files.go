@@ -27,15 +27,20 @@ func NewHandler(store Store) http.Handler {
 	})
 }
 
-// cacheOf is how long an object of that name may be cached.
-func cacheOf(key string) string {
-	switch path.Ext(key) {
-	case ".ts", ".mp4":
+// CacheControl says how long the media that key names may be cached, as the
+// value of the header field of that name (RFC 9111): what [NewHandler] sends and
+// what an object store must know to serve them itself. It is empty for what is
+// no media.
+func CacheControl(key string) string {
+	extension := path.Ext(key)
+	if _, known := contentTypes[extension]; !known {
+		return ""
+	}
+	switch {
+	case extension == ".ts" || extension == ".mp4":
 		return cacheSegment
-	case ".m3u8":
-		if path.Base(key) == playlistName {
-			return cachePlaylist
-		}
+	case path.Base(key) == playlistName:
+		return cachePlaylist
 	}
 	return cacheMultivariant
 }
@@ -58,13 +63,13 @@ func serveObject(w http.ResponseWriter, r *http.Request, store Store, key string
 	defer object.Close()
 	if path.Ext(key) == ".m3u8" && object.Info().Size <= maxZipped {
 		if body, err := io.ReadAll(io.LimitReader(object, maxZipped)); err == nil {
-			newPlaylist(body, cacheOf(key)).serve(w, r)
+			newPlaylist(body, CacheControl(key)).serve(w, r)
 			return
 		}
 	}
 	h := w.Header()
 	h["Content-Type"] = []string{ContentType(key)}
-	h["Cache-Control"] = []string{cacheOf(key)}
+	h["Cache-Control"] = []string{CacheControl(key)}
 	h["Access-Control-Allow-Origin"] = allowAll
 	if tag := object.Info().ETag; tag != "" {
 		h["Etag"] = []string{tag}

@@ -1,0 +1,126 @@
+package objects
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	// PartSize is the size in bytes of the parts in which large objects are put.
+	PartSize = 8 << 20
+	// MaxMemory is how many bytes of large objects are in memory at most, all
+	// that are put at the same time together.
+	MaxMemory = 6 * PartSize
+
+	partsAtOnce = 3     // of one object
+	maxParts    = 10000 // that S3 allows
+)
+
+// cleanPatience is how long Put tries to delete the parts of what failed, also
+// when its context has ended.
+const cleanPatience = 3 * time.Second
+
+// putParts stores a large object.
+func (s *S3) putParts(ctx context.Context, key string, body io.Reader, size int64) error {
+	if size > maxParts*PartSize {
+		return fmt.Errorf("objects: %s has %d bytes, more than the %d an object can have", key, size, int64(maxParts*PartSize))
+	}
+	name, options := s.at.name(key), s.putOptions(key)
+	var id string
+	err := s.try(ctx, "beginning to store "+key, func() (err error) {
+		id, err = s.client.NewMultipartUpload(ctx, s.at.bucket, name, options)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	parts, err := s.sendParts(ctx, key, id, body, size)
+	if err == nil {
+		err = s.try(ctx, "storing "+key, func() error {
+			_, err := s.client.CompleteMultipartUpload(ctx, s.at.bucket, name, id, parts, minio.PutObjectOptions{})
+			return err
+		})
+	}
+	if err != nil {
+		s.abort(ctx, name, id)
+	}
+	return err
+}
+
+// abort deletes the parts of an upload that failed, as far as the store answers.
+func (s *S3) abort(ctx context.Context, name, id string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanPatience)
+	defer cancel()
+	if err := s.client.AbortMultipartUpload(ctx, s.at.bucket, name, id); err != nil {
+		s.cfg.Logger.Debug("object store: parts of a failed upload are left to the daily cleaning", "err", s.fault(ctx, "cleaning", err))
+	}
+}
+
+// sendParts reads the body part by part and sends some at the same time.
+func (s *S3) sendParts(ctx context.Context, key, id string, body io.Reader, size int64) ([]minio.CompletePart, error) {
+	group, gctx := errgroup.WithContext(ctx)
+	group.SetLimit(partsAtOnce)
+	var mu sync.Mutex
+	var parts []minio.CompletePart
+	for number := 1; size > 0; number++ {
+		buffer, err := s.takeBuffer(gctx)
+		if err != nil {
+			break // the group, or the caller, knows why
+		}
+		part := buffer[:min(size, PartSize)]
+		size -= int64(len(part))
+		if err := readFull(body, part); err != nil {
+			s.parts <- buffer
+			group.Go(func() error { return err })
+			break
+		}
+		group.Go(func() error {
+			defer func() { s.parts <- buffer }()
+			done, err := s.sendPart(gctx, key, id, number, part)
+			mu.Lock()
+			defer mu.Unlock()
+			parts = append(parts, done)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, s.fault(ctx, "storing "+key, ctx.Err())
+	}
+	slices.SortFunc(parts, func(a, b minio.CompletePart) int { return cmp.Compare(a.PartNumber, b.PartNumber) })
+	return parts, nil
+}
+
+func (s *S3) takeBuffer(ctx context.Context) ([]byte, error) {
+	select {
+	case b := <-s.parts:
+		if b == nil {
+			b = make([]byte, PartSize)
+		}
+		return b, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (s *S3) sendPart(ctx context.Context, key, id string, number int, part []byte) (minio.CompletePart, error) {
+	sums := s.sums(part)
+	var done minio.ObjectPart
+	err := s.try(ctx, fmt.Sprintf("storing part %d of %s", number, key), func() (err error) {
+		done, err = s.client.PutObjectPart(ctx, s.at.bucket, s.at.name(key), id, number, bytes.NewReader(part), int64(len(part)),
+			minio.PutObjectPartOptions{Md5Base64: sums.md5, Sha256Hex: sums.sha256, DisableContentSha256: true})
+		return err
+	})
+	return minio.CompletePart{PartNumber: number, ETag: done.ETag}, err
+}
