@@ -14,6 +14,9 @@ type Config struct {
 	// FFmpeg is the program to run, version 5 or newer with libmp3lame; "" means
 	// ffmpeg from PATH.
 	FFmpeg string
+	// Nice lowers FFmpeg's priority, 0 to 19, where the system knows such a
+	// thing: beside work that cannot wait, 10 is good. 0 leaves it as it is.
+	Nice int
 
 	// Target is the integrated loudness in LUFS, −40 to −5; 0 means −14.
 	Target float64
@@ -87,6 +90,7 @@ func (c Config) check() error {
 		return nil
 	}
 	for _, err := range []error{
+		within("Nice", float64(c.Nice), 0, 19),
 		within("Target", c.Target, -40, -5),
 		within("Tolerance", c.Tolerance, 0.1, 5),
 		within("TruePeak", c.TruePeak, -20, -0.1),
@@ -116,7 +120,8 @@ func (c Config) check() error {
 }
 
 // A Maker makes replays. It is safe for concurrent use; each call runs at most
-// two processes.
+// two processes, which decode and encode with one thread each, and one goroutine
+// that computes between them.
 type Maker struct {
 	cfg    Config
 	ffmpeg ffmpeg
@@ -133,5 +138,6 @@ func New(ctx context.Context, cfg Config) (*Maker, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.nice = cfg.Nice
 	return &Maker{cfg: cfg, ffmpeg: f}, nil
 }

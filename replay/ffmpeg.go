@@ -32,6 +32,7 @@ const oldestFFmpeg = 5
 type ffmpeg struct {
 	path    string
 	libopus bool // it can decode with libopus
+	nice    int
 }
 
 // findFFmpeg looks the program up and checks that it can do the work.
@@ -104,6 +105,17 @@ func (f ffmpeg) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// start starts a process with its priority.
+func (f ffmpeg) start(ctx context.Context, cmd *exec.Cmd) error {
+	if err := cmd.Start(); err != nil {
+		return notStarted(ctx, err)
+	}
+	if f.nice > 0 {
+		lower(cmd.Process.Pid, f.nice)
+	}
+	return nil
+}
+
 func notStarted(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -141,7 +153,7 @@ const readFrames = 64 * blockFrames
 func (f ffmpeg) decode(ctx context.Context, src source, write func(block []float32) error) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	args := []string{"-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1", "-max_error_rate", "1"}
+	args := []string{"-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1", "-filter_threads", "1", "-max_error_rate", "1"}
 	if src.decoder != "" {
 		args = append(args, "-c:a", src.decoder, "-request_sample_fmt", "flt")
 	}
@@ -154,8 +166,8 @@ func (f ffmpeg) decode(ctx context.Context, src source, write func(block []float
 	if err != nil {
 		return err
 	}
-	if err := cmd.Start(); err != nil {
-		return notStarted(ctx, err)
+	if err := f.start(ctx, cmd); err != nil {
+		return err
 	}
 	readErr := readBlocks(pipe, write)
 	if readErr != nil {
@@ -222,7 +234,7 @@ type encoder struct {
 // encode starts an encoder that writes file. [encoder.close] must be called.
 func (f ffmpeg) encode(ctx context.Context, file string, kilobits int, tags Tags) (*encoder, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	args := []string{"-hide_banner", "-loglevel", "error", "-threads", "1",
+	args := []string{"-hide_banner", "-loglevel", "error", "-threads", "1", "-filter_threads", "1",
 		"-f", "s16le", "-ar", "48000", "-ac", strconv.Itoa(channels), "-i", "pipe:0",
 		"-map_metadata", "-1", "-fflags", "+bitexact", "-flags:a", "+bitexact",
 		"-c:a", "libmp3lame", "-b:a", strconv.Itoa(kilobits) + "k", "-joint_stereo", "1", "-id3v2_version", "3"}
@@ -233,12 +245,14 @@ func (f ffmpeg) encode(ctx context.Context, file string, kilobits int, tags Tags
 	e := &encoder{cmd: cmd, cancel: cancel, ctx: ctx, raw: make([]byte, 0, readFrames*channels*2)}
 	cmd.Stderr = &e.said
 	pipe, err := cmd.StdinPipe()
-	if err == nil {
-		err = cmd.Start()
+	if err != nil {
+		err = notStarted(ctx, err)
+	} else {
+		err = f.start(ctx, cmd)
 	}
 	if err != nil {
-		defer cancel()
-		return nil, notStarted(ctx, err)
+		cancel()
+		return nil, err
 	}
 	e.pipe = pipe
 	return e, nil
