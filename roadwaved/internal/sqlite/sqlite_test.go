@@ -26,8 +26,19 @@ func open(t testing.TB, path string) *Catalog {
 	return c
 }
 
+func openNew(t *testing.T) *Catalog { return open(t, filepath.Join(t.TempDir(), "catalog.db")) }
+
 func TestConformance(t *testing.T) {
-	stationtest.TestCatalog(t, func(t *testing.T) station.Catalog {
-		return open(t, filepath.Join(t.TempDir(), "catalog.db"))
+	t.Run("catalog", func(t *testing.T) {
+		stationtest.TestCatalog(t, func(t *testing.T) station.Catalog { return openNew(t) })
+	})
+	t.Run("records", func(t *testing.T) {
+		stationtest.TestRecords(t, func(t *testing.T) station.Records { return openNew(t) })
+	})
+	t.Run("chores", func(t *testing.T) {
+		stationtest.TestChores(t, func(t *testing.T) station.Chores { return openNew(t) })
+	})
+	t.Run("secrets", func(t *testing.T) {
+		stationtest.TestSecrets(t, func(t *testing.T) station.Secrets { return openNew(t) })
 	})
 }

@@ -16,6 +16,18 @@ func TestMemoryCatalog(t *testing.T) {
 	TestCatalog(t, func(*testing.T) station.Catalog { return &Catalog{} })
 }
 
+func TestMemoryRecords(t *testing.T) {
+	TestRecords(t, func(*testing.T) station.Records { return &Catalog{} })
+}
+
+func TestMemoryChores(t *testing.T) {
+	TestChores(t, func(*testing.T) station.Chores { return &Catalog{} })
+}
+
+func TestMemorySecrets(t *testing.T) {
+	TestSecrets(t, func(*testing.T) station.Secrets { return &Catalog{} })
+}
+
 func TestMemoryBoard(t *testing.T) {
 	TestBoard(t, func(*testing.T) station.Board { return &Board{} }, time.Sleep)
 }
