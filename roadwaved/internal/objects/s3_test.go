@@ -124,7 +124,7 @@ func TestPing(t *testing.T) {
 	}
 	for _, test := range []struct{ name, address, access, secret, want string }{
 		{"bucket", strings.Replace(address, "bucket", "other", 1), server.AccessKey, server.SecretKey, "there is no bucket of that name"},
-		{"access key", address, "nobody", server.SecretKey, "does not know this access key"},
+		{"access key", address, "nobody", server.SecretKey, "the store refuses"},
 		{"secret key", address, server.AccessKey, "not-the-secret", "secret key does not fit"},
 		{"region", strings.Replace(address, "us-east-1", "gra", 1), server.AccessKey, server.SecretKey, "region is wrong"},
 		{"endpoint", objectstest.Address("bucket", "http://127.0.0.1:1"), server.AccessKey, server.SecretKey, "connection refused"},
