@@ -13,7 +13,7 @@ import (
 func Example() {
 	ctx := context.Background()
 	catalog := &stationtest.Catalog{}
-	s, err := station.New(station.Config{Lives: catalog, Board: &stationtest.Board{}, Queue: &stationtest.Queue{}, MaxLives: 1})
+	s, err := station.New(station.Config{Lives: catalog, Board: &stationtest.Board{}, MaxLives: 1})
 	if err != nil {
 		panic(err)
 	}
@@ -34,12 +34,12 @@ func Example() {
 	// Output:
 	// Bouchons sur l'A7 [trafic] tout public <nil>
 	// Capacité maximale atteinte. Veuillez réessayer dans quelques minutes
-	// Le live est terminé pending
+	// Le live est terminé uploading
 }
 
 // A request that cannot be met says why, to people and to engineers.
 func ExampleInvalidError() {
-	s, _ := station.New(station.Config{Lives: &stationtest.Catalog{}, Board: &stationtest.Board{}, Queue: &stationtest.Queue{}})
+	s, _ := station.New(station.Config{Lives: &stationtest.Catalog{}, Board: &stationtest.Board{}})
 	_, err := s.Open(context.Background(), station.Request{ClassificationAge: "-14"})
 	var invalid *station.InvalidError
 	if errors.As(err, &invalid) {

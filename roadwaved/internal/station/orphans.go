@@ -14,25 +14,18 @@ import (
 // that whole before it reads it.
 func (s *Station) CloseOrphans(ctx context.Context) ([]Live, error) {
 	var orphans []Live
-	q := LiveQuery{State: OnAir, Node: s.cfg.Node, Limit: MaxPage}
-	for {
-		page, err := s.cfg.Lives.ListLives(ctx, q)
-		if err != nil {
-			return orphans, fmt.Errorf("station: looking for lives cut by a crash: %w", err)
+	err := s.eachLive(ctx, LiveQuery{State: OnAir, Node: s.cfg.Node}, func(l Live) error {
+		if s.holds(l.ID) {
+			return nil
 		}
-		for _, l := range page {
-			if s.holds(l.ID) {
-				continue
-			}
-			if err := s.Close(ctx, l.ID, End{Reason: EndCrash}); err != nil {
-				return orphans, err
-			}
-			orphans = append(orphans, l)
+		if err := s.Close(ctx, l.ID, End{Reason: EndCrash}); err != nil {
+			return err
 		}
-		if len(page) < MaxPage {
-			return orphans, nil
-		}
-		last := page[len(page)-1]
-		q.Before, q.BeforeID = last.StartedAt, last.ID
+		orphans = append(orphans, l)
+		return nil
+	})
+	if err != nil {
+		return orphans, fmt.Errorf("station: closing lives cut by a crash: %w", err)
 	}
+	return orphans, nil
 }

@@ -11,6 +11,31 @@ import (
 	"github.com/roadwave/roadwave/roadwaved/internal/station/stationtest"
 )
 
+// A queueLog is a queue of which only the entrance matters.
+type queueLog struct {
+	station.Queue
+	flaky
+	ids        []string
+	priorities []station.Priority
+}
+
+func (q *queueLog) Enqueue(_ context.Context, id string, p station.Priority) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.err == nil {
+		q.ids, q.priorities = append(q.ids, id), append(q.priorities, p)
+	}
+	return q.err
+}
+
+func (q *queueLog) take() []string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	ids := q.ids
+	q.ids, q.priorities = nil, nil
+	return ids
+}
+
 // pendingJobs ends that many lives, one second after the other.
 func pendingJobs(t *testing.T, c station.Catalog, n int) []string {
 	t.Helper()
@@ -22,6 +47,9 @@ func pendingJobs(t *testing.T, c station.Catalog, n int) []string {
 			t.Fatal(err)
 		}
 		if err := c.EndLive(t.Context(), id, station.End{At: at, State: station.Ended}); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Deposited(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
 		ids = append(ids, id)

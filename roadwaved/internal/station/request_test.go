@@ -98,7 +98,7 @@ func FuzzRequest(f *testing.F) {
 	f.Add("", "", "", "", "")
 	f.Add("\xff", "a\u2028b", strings.Repeat("z", 101), "\x00", "-99")
 	f.Fuzz(func(t *testing.T, creator, title, zone, tag, age string) {
-		s, err := station.New(station.Config{Lives: &stationtest.Catalog{}, Board: &stationtest.Board{}, Queue: &queueLog{}})
+		s, err := station.New(station.Config{Lives: &stationtest.Catalog{}, Board: &stationtest.Board{}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,15 +7,22 @@ import (
 	"time"
 )
 
-// Run renews the slots of the lives on air here and writes the ends that the
-// catalog did not take at once, until ctx ends; then it returns nil. Lives go on
-// without it for one lease.
+// Run renews the slots of the lives on air here, writes the ends that the
+// catalog did not take at once, and closes the lives of daemons that died, until
+// ctx ends; then it returns nil. Lives go on without it for one lease.
 func (s *Station) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	// Side by side: a catalog that hangs must not cost a slot.
 	wg.Go(func() { every(ctx, s.cfg.Lease/3, s.renew) })
 	wg.Go(func() { every(ctx, s.cfg.Lease/3, s.retryEnds) })
+	if s.cfg.Nodes != nil {
+		wg.Go(func() { every(ctx, s.cfg.Lease/3, s.present) })
+		wg.Go(func() { every(ctx, s.cfg.Lease/3, s.closeDead) })
+	}
 	wg.Wait()
+	if s.cfg.Nodes != nil {
+		s.absent(ctx)
+	}
 	return nil
 }
 
@@ -53,30 +60,45 @@ func (s *Station) renew(ctx context.Context) {
 
 func (s *Station) retryEnds(ctx context.Context) {
 	_, ends := s.split()
-	for id, e := range ends {
+	for i, b := range ends {
 		if ctx.Err() != nil {
 			return
 		}
-		if err := s.writeEnd(ctx, id, e); err != nil && !errors.Is(err, ErrNotFound) {
-			s.cfg.Logger.Warn("live over but not yet in the catalog, trying again", "live_id", id, "err", err)
+		err := s.writeEnd(context.WithoutCancel(ctx), b.live, *b.end)
+		if err == nil || errors.Is(err, ErrNotFound) {
+			continue
+		}
+		s.cfg.Logger.Warn("lives over but not yet in the catalog, trying again", "live_id", b.live.ID, "lives", len(ends)-i, "err", err)
+		if later(err) {
+			return
 		}
 	}
 }
 
 // split gives the lives on air here, and those over that the catalog does not
 // know to be over.
-func (s *Station) split() (onAir []string, ends map[string]End) {
+func (s *Station) split() (onAir []string, ends []*broadcast) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ends = make(map[string]End)
 	for id, b := range s.here {
-		if b.end != nil {
-			ends[id] = *b.end
-		} else if b.admitted {
+		switch {
+		case b.end == nil && b.admitted:
 			onAir = append(onAir, id)
+		case b.end != nil && b.isFinal():
+			ends = append(ends, b)
 		}
 	}
 	return onAir, ends
+}
+
+// isFinal tells whether the end has its figures.
+func (b *broadcast) isFinal() bool {
+	select {
+	case <-b.final:
+		return true
+	default:
+		return false
+	}
 }
 
 func (s *Station) holds(id string) bool {

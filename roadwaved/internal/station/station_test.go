@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -27,22 +26,22 @@ type house struct {
 	*station.Station
 	catalog *flakyCatalog
 	board   *flakyBoard
-	queue   *queueLog
+	ends    *endLog
 	log     *bytes.Buffer
 }
 
 func newHouse(t *testing.T, cfg station.Config) *house {
 	t.Helper()
-	h := &house{catalog: &flakyCatalog{}, board: &flakyBoard{}, queue: &queueLog{}, log: &bytes.Buffer{}}
+	h := &house{catalog: &flakyCatalog{}, board: &flakyBoard{}, ends: &endLog{}, log: &bytes.Buffer{}}
 	h.restart(t, cfg)
 	return h
 }
 
 // restart puts another process in the place of the one that runs: it shares the
-// catalog, the board and the queue with it, and nothing else.
+// catalog and the board with it, and nothing else.
 func (h *house) restart(t *testing.T, cfg station.Config) {
 	t.Helper()
-	cfg.Lives, cfg.Board, cfg.Queue = h.catalog, h.board, h.queue
+	cfg.Lives, cfg.Board, cfg.OnEnd = h.catalog, h.board, h.ends.add
 	cfg.Logger = slog.New(slog.NewTextHandler(h.log, nil))
 	s, err := station.New(cfg)
 	if err != nil {
@@ -151,27 +150,23 @@ func (b *flakyBoard) Release(ctx context.Context, id string) error {
 	return b.Board.Release(ctx, id)
 }
 
-// A queueLog is a queue of which only the entrance matters.
-type queueLog struct {
-	station.Queue
-	flaky
+// An endLog hears of ends.
+type endLog struct {
+	mu  sync.Mutex
 	ids []string
 }
 
-func (q *queueLog) Enqueue(_ context.Context, id string) error {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.err == nil {
-		q.ids = append(q.ids, id)
-	}
-	return q.err
+func (e *endLog) add(id string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.ids = append(e.ids, id)
 }
 
-func (q *queueLog) take() []string {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	ids := q.ids
-	q.ids = nil
+func (e *endLog) take() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	ids := e.ids
+	e.ids = nil
 	return ids
 }
 
@@ -208,8 +203,8 @@ func TestOpenAndClose(t *testing.T) {
 		!stored.EndedAt.Equal(now.Truncate(time.Microsecond)) || stored.Message() != station.MessageEnded || stored.CreatorMessage() != station.MessageEnded {
 		t.Errorf("after the end the catalog has %+v (%v)", stored, err)
 	}
-	if got := h.queue.take(); !slices.Equal(got, []string{l.ID}) {
-		t.Errorf("queued %v, want the live that ended", got)
+	if got := h.ends.take(); !slices.Equal(got, []string{l.ID}) {
+		t.Errorf("told of the end of %v, want the live that ended", got)
 	}
 	if h.slots(t) != 0 || h.OnAir() != 0 {
 		t.Errorf("after the end: %d slots, %d lives here", h.slots(t), h.OnAir())
@@ -267,7 +262,7 @@ func TestCloseWithEndedContext(t *testing.T) {
 	if err := h.Close(ctx, l.ID, station.End{Reason: station.EndCreator}); err != nil {
 		t.Fatal(err)
 	}
-	if h.slots(t) != 0 || len(h.queue.take()) != 1 {
+	if h.slots(t) != 0 || len(h.ends.take()) != 1 {
 		t.Error("the end was not carried through")
 	}
 }
@@ -372,7 +367,7 @@ func TestCatalogAwayAtEnd(t *testing.T) {
 			}
 		}
 		time.Sleep(5 * time.Minute)
-		if h.OnAir() != 0 || len(h.queue.take()) != 0 {
+		if h.OnAir() != 0 || len(h.ends.take()) != 0 {
 			t.Error("the live is over, but its job is not open yet")
 		}
 		h.catalog.fail(nil)
@@ -381,25 +376,10 @@ func TestCatalogAwayAtEnd(t *testing.T) {
 		if err != nil || got.EndReason != station.EndVanished || !got.EndedAt.Equal(ended.Truncate(time.Microsecond)) {
 			t.Errorf("the catalog has %+v (%v), want the first end, at its own time", got, err)
 		}
-		if ids := h.queue.take(); !slices.Equal(ids, []string{l.ID}) || h.slots(t) != 0 {
-			t.Errorf("queued %v with %d slots taken, want the live and no slot", ids, h.slots(t))
+		if ids := h.ends.take(); !slices.Equal(ids, []string{l.ID}) || h.slots(t) != 0 {
+			t.Errorf("told of the end of %v with %d slots taken, want the live and no slot", ids, h.slots(t))
 		}
 	})
-}
-
-func TestQueueAwayAtEnd(t *testing.T) {
-	h := newHouse(t, station.Config{})
-	l := h.open(t)
-	h.queue.fail(errAway)
-	if err := h.Close(t.Context(), l.ID, station.End{}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := h.catalog.Job(t.Context(), l.ID); err != nil {
-		t.Error("the job is not in the catalog:", err)
-	}
-	if !strings.Contains(h.log.String(), "the queue does not answer") {
-		t.Error("nothing was logged")
-	}
 }
 
 func TestLeases(t *testing.T) {
@@ -451,7 +431,7 @@ func TestBoardAway(t *testing.T) {
 // A board that answers slowly keeps a creator waiting for two seconds at most.
 func TestBoardHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, err := station.New(station.Config{Lives: &stationtest.Catalog{}, Board: hangingBoard{}, Queue: &queueLog{}})
+		s, err := station.New(station.Config{Lives: &stationtest.Catalog{}, Board: hangingBoard{}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -494,7 +474,7 @@ func TestEndDuringRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, station.Config{})
 		slow := &slowBoard{Board: &h.board.Board, entered: make(chan struct{}), leave: make(chan struct{})}
-		s, err := station.New(station.Config{Lives: h.catalog, Board: slow, Queue: h.queue})
+		s, err := station.New(station.Config{Lives: h.catalog, Board: slow})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -540,7 +520,7 @@ func TestCloseOrphans(t *testing.T) {
 	elsewhere := h.open(t)
 	h.restart(t, station.Config{Node: "node-1", MaxLives: 500})
 	fresh := h.open(t)
-	h.queue.take()
+	h.ends.take()
 
 	orphans, err := h.CloseOrphans(t.Context())
 	if err != nil {
@@ -555,8 +535,8 @@ func TestCloseOrphans(t *testing.T) {
 	if !slices.Equal(found, before) {
 		t.Errorf("found %d orphans, want the %d lives of the process before", len(found), len(before))
 	}
-	if n := len(h.queue.take()); n != len(before) {
-		t.Errorf("%d replays queued, want %d", n, len(before))
+	if n := len(h.ends.take()); n != len(before) {
+		t.Errorf("told of %d ends, want %d", n, len(before))
 	}
 	got, err := h.catalog.Live(t.Context(), before[0])
 	if err != nil || got.State != station.Lost || got.EndReason != station.EndCrash || got.Message() != station.MessageLost || got.CreatorMessage() != station.MessageCut {
@@ -637,14 +617,14 @@ func TestRush(t *testing.T) {
 }
 
 func TestNewRefuses(t *testing.T) {
-	good := station.Config{Lives: &stationtest.Catalog{}, Board: &stationtest.Board{}, Queue: &queueLog{}}
+	good := station.Config{Lives: &stationtest.Catalog{}, Board: &stationtest.Board{}}
 	if _, err := station.New(good); err != nil {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*station.Config){
 		"no lives":    func(c *station.Config) { c.Lives = nil },
 		"no board":    func(c *station.Config) { c.Board = nil },
-		"no queue":    func(c *station.Config) { c.Queue = nil },
+		"hasty watch": func(c *station.Config) { c.NodePatience = time.Second },
 		"no capacity": func(c *station.Config) { c.MaxLives = -1 },
 		"short lease": func(c *station.Config) { c.Lease = time.Second },
 	} {

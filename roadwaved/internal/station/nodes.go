@@ -1,0 +1,159 @@
+package station
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// A watch is what is known of daemons that have lives on air.
+type watch struct {
+	looked time.Time            // when the board last told who is up
+	down   map[string]time.Time // since when a daemon was seen to be down, by name
+}
+
+// present tells the others that this daemon is up.
+func (s *Station) present(ctx context.Context) {
+	bctx, cancel := context.WithTimeout(ctx, boardPatience)
+	defer cancel()
+	err := s.cfg.Nodes.Present(bctx, Node{Name: s.cfg.Node, URL: s.cfg.NodeURL}, s.cfg.Lease)
+	if err != nil && ctx.Err() == nil {
+		s.cfg.Logger.Warn("the board does not answer: other daemons may believe this one to be down", "node", s.cfg.Node, "err", err)
+	}
+}
+
+func (s *Station) absent(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), boardPatience)
+	defer cancel()
+	if err := s.cfg.Nodes.Absent(ctx, s.cfg.Node); err != nil {
+		s.cfg.Logger.Warn("other daemons believe this one to be up for one more lease", "node", s.cfg.Node, "err", err)
+	}
+}
+
+// closeDead closes the lives of daemons that have been down for NodePatience.
+//
+// That is how long they were seen to be down, look after look, with the board
+// answering: one that forgot everything, or was away, or a pause of this process
+// begin it anew, and daemons that live present themselves before it is over.
+// Several daemons may do it at once: the first end of a live counts.
+func (s *Station) closeDead(ctx context.Context) {
+	up, err := s.nodesUp(ctx)
+	now := s.cfg.Now()
+	if err != nil || now.Sub(s.watch.looked) > s.cfg.Lease {
+		s.watch.down = nil
+	}
+	s.watch.looked = now
+	if err != nil {
+		return // present has said so
+	}
+	lives, err := s.livesElsewhere(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			s.cfg.Logger.Warn("lives of daemons that died may still be on air, looking again", "err", err)
+		}
+		return
+	}
+	down := make(map[string]time.Time)
+	for _, l := range lives {
+		if up[l.Node] {
+			continue
+		}
+		since, seen := s.watch.down[l.Node]
+		if !seen {
+			since = now
+		}
+		down[l.Node] = since
+		if now.Sub(since) < s.cfg.NodePatience {
+			continue
+		}
+		s.cfg.Logger.Warn("the daemon of a live is down: the live is lost", "live_id", l.ID, "node", l.Node, "since", since)
+		if err := s.Close(ctx, l.ID, End{Reason: EndCrash}); err != nil && !errors.Is(err, ErrNotFound) {
+			s.cfg.Logger.Warn("a lost live is still to be closed", "live_id", l.ID, "err", err)
+		}
+	}
+	s.watch.down = down
+}
+
+func (s *Station) nodesUp(ctx context.Context) (map[string]bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, boardPatience)
+	defer cancel()
+	nodes, err := s.cfg.Nodes.ListNodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	up := map[string]bool{s.cfg.Node: true} // whatever the board says
+	for _, n := range nodes {
+		up[n.Name] = true
+	}
+	return up, nil
+}
+
+// livesElsewhere gives the lives on air on other daemons, dead or not.
+func (s *Station) livesElsewhere(ctx context.Context) ([]Live, error) {
+	var lives []Live
+	err := s.eachLive(ctx, LiveQuery{State: OnAir}, func(l Live) error {
+		if l.Node != s.cfg.Node {
+			lives = append(lives, l)
+		}
+		return nil
+	})
+	return lives, err
+}
+
+// eachLive goes through all pages of a list.
+func (s *Station) eachLive(ctx context.Context, q LiveQuery, f func(l Live) error) error {
+	q.Limit = MaxPage
+	for {
+		page, err := s.listLives(ctx, q)
+		if err != nil {
+			return err
+		}
+		for _, l := range page {
+			if err := f(l); err != nil {
+				return err
+			}
+		}
+		if len(page) < MaxPage {
+			return nil
+		}
+		last := page[len(page)-1]
+		q.Before, q.BeforeID = last.StartedAt, last.ID
+	}
+}
+
+func (s *Station) listLives(ctx context.Context, q LiveQuery) ([]Live, error) {
+	ctx, cancel := context.WithTimeout(ctx, catalogPatience)
+	defer cancel()
+	page, err := s.cfg.Lives.ListLives(ctx, q)
+	if err != nil {
+		return nil, fmt.Errorf("station: listing lives: %w", err)
+	}
+	return page, nil
+}
+
+// Peer finds the daemon that has a live on air. It is false for one on air here,
+// for one that is over or unknown, and when its daemon is down or cannot be
+// reached. It waits for two seconds at most.
+func (s *Station) Peer(ctx context.Context, liveID string) (Node, bool) {
+	if s.cfg.Nodes == nil || s.holds(liveID) {
+		return Node{}, false
+	}
+	n, err := s.peers.get(ctx, liveID)
+	return n, err == nil && n.URL != ""
+}
+
+func (s *Station) findPeer(ctx context.Context, liveID string) (Node, error) {
+	l, err := s.cfg.Lives.Live(ctx, liveID)
+	if err != nil {
+		return Node{}, err
+	}
+	if l.State != OnAir || l.Node == s.cfg.Node {
+		return Node{}, ErrNotFound
+	}
+	n, err := s.cfg.Nodes.Node(ctx, l.Node)
+	if err != nil {
+		return Node{}, fmt.Errorf("station: looking for the daemon of live %s: %w", liveID, err)
+	}
+	return n, nil
+}
