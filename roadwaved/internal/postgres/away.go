@@ -1,0 +1,77 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/roadwave/roadwave/roadwaved/internal/station"
+)
+
+// An awayError is a database that does not answer, or not now.
+type awayError struct {
+	target string
+	err    error
+}
+
+func (e *awayError) Error() string {
+	return fmt.Sprintf("database %s does not answer: %v", e.target, e.err)
+}
+
+func (e *awayError) Unwrap() []error { return []error{station.ErrAway, e.err} }
+
+// classify gives an error the meaning it has in the contracts.
+func classify(target string, err error) error {
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return station.ErrNotFound
+	case away(err):
+		return &awayError{target, err}
+	}
+	return err
+}
+
+// away tells whether the same call may succeed later.
+func away(err error) bool {
+	if errors.Is(err, context.Canceled) {
+		return false // the caller's wish
+	}
+	var answer *pgconn.PgError
+	if errors.As(err, &answer) {
+		return later(answer.Code)
+	}
+	// What goes wrong on the way: refused, reset, timed out, unknown host, closed
+	// under the query.
+	var network net.Error
+	var connect *pgconn.ConnectError
+	var errno syscall.Errno
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, net.ErrClosed) || errors.Is(err, pgconn.ErrConnClosed) ||
+		errors.As(err, &network) || errors.As(err, &errno) || errors.As(err, &connect) || pgconn.SafeToRetry(err)
+}
+
+// later tells the SQLSTATE codes that say "not now".
+func later(code string) bool {
+	switch code {
+	case "57P01", "57P02", "57P03", "57P05", // shutting down, crashed, starting up, idle for too long
+		"57014",          // the statement timeout
+		"55P03",          // the lock timeout
+		"40001", "40P01", // serialization, deadlock
+		"25P03", // idle in a transaction
+		"25006": // read only: a standby, before it takes over
+		return true
+	}
+	// connection exceptions; insufficient resources; system errors such as a
+	// device that fails
+	switch code[:2] {
+	case "08", "53", "58":
+		return code != "58P01" // a file of the installation that is missing stays so
+	}
+	return false
+}

@@ -1,0 +1,181 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/roadwave/roadwave/roadwaved/internal/station"
+)
+
+const day = 24 * time.Hour
+
+// partitionName is how the partition of a day is called.
+const partitionName = "audit_events_20060102"
+
+// days are the UTC days whose partitions are known to be there.
+type days struct {
+	mu    sync.Mutex
+	known map[time.Time]bool
+}
+
+func (d *days) has(days []time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, day := range days {
+		if !d.known[day] {
+			return false
+		}
+	}
+	return true
+}
+
+func (d *days) add(days []time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.known == nil {
+		d.known = make(map[time.Time]bool)
+	}
+	for _, day := range days {
+		d.known[day] = true
+	}
+}
+
+func (d *days) forget() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.known = nil
+}
+
+// daysOf are the days on which events happened and the one after the last, so
+// that at midnight nobody has to wait for a partition.
+func daysOf(events []station.Event) []time.Time {
+	var all []time.Time
+	seen := make(map[time.Time]bool)
+	var last time.Time
+	for _, e := range events {
+		d := e.At.UTC().Truncate(day)
+		if !seen[d] {
+			seen[d], all = true, append(all, d)
+		}
+		if d.After(last) {
+			last = d
+		}
+	}
+	if next := last.Add(day); len(all) > 0 && !seen[next] {
+		all = append(all, next)
+	}
+	return all
+}
+
+// withDays runs f, which writes events, with the partitions of these days there.
+func (c *Catalog) withDays(ctx context.Context, needed []time.Time, f func() error) error {
+	for tries := 0; ; tries++ {
+		if !c.days.has(needed) {
+			if err := c.makeDays(ctx, needed); err != nil {
+				return err
+			}
+			c.days.add(needed)
+		}
+		err := f()
+		if !noPartition(err) || tries == 2 {
+			return err
+		}
+		c.days.forget() // another daemon dropped one
+	}
+}
+
+// noPartition tells that a row found no partition.
+func noPartition(err error) bool {
+	var pe *pgconn.PgError
+	return errors.As(err, &pe) && pe.Code == "23514" && pe.ConstraintName == ""
+}
+
+// makeDays makes the partitions that are missing. Attached and not made in
+// place, they keep nobody from reading and writing the others.
+func (c *Catalog) makeDays(ctx context.Context, needed []time.Time) error {
+	return c.write(ctx, func(tx pgx.Tx) error {
+		// Daemons do this at the same moment, after midnight.
+		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", partitionsLock); err != nil {
+			return err
+		}
+		for _, d := range needed {
+			name := d.Format(partitionName)
+			var there bool
+			if err := tx.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", name).Scan(&there); err != nil || there {
+				if err != nil {
+					return err
+				}
+				continue
+			}
+			for _, sql := range []string{
+				"CREATE TABLE " + name + " (LIKE audit_events INCLUDING ALL)",
+				"ALTER TABLE audit_events ATTACH PARTITION " + name + " FOR VALUES FROM ('" + bound(d) + "') TO ('" + bound(d.Add(day)) + "')",
+			} {
+				if _, err := tx.Exec(ctx, sql); err != nil {
+					return err
+				}
+			}
+			c.log.Info("partition of the audit log made", "partition", name)
+		}
+		return nil
+	})
+}
+
+// partitionsLock is held while partitions are made.
+const partitionsLock = 0x726f616477617665 // "roadwave"
+
+func bound(d time.Time) string { return d.Format("2006-01-02 00:00:00+00") }
+
+// ForgetEvents implements [station.Records]. It drops the partition of each
+// day, which takes no longer for many events than for few, and gives the disk
+// its space back.
+func (c *Catalog) ForgetEvents(ctx context.Context, before time.Time, dryRun bool) (int64, error) {
+	names, err := list(ctx, c, pgx.RowTo[string], `
+		SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+		WHERE i.inhparent = 'audit_events'::regclass ORDER BY c.relname`)
+	if err != nil {
+		return 0, c.wrap(err, "listing the partitions of the audit log")
+	}
+	var total int64
+	for _, name := range names {
+		d, err := time.Parse(partitionName, name)
+		if err != nil || d.Add(day).After(before) {
+			continue
+		}
+		n, err := c.forgetDay(ctx, name, dryRun)
+		total += n
+		if err != nil {
+			return total, c.wrap(err, "dropping %s", strings.TrimPrefix(name, "audit_events_"))
+		}
+	}
+	return total, nil
+}
+
+// forgetDay drops a partition and tells how many events were in it.
+func (c *Catalog) forgetDay(ctx context.Context, name string, dryRun bool) (n int64, err error) {
+	err = c.write(ctx, func(tx pgx.Tx) error {
+		// Counting a hundred million rows takes its time, waiting for the lock
+		// must not: whoever writes events waits behind.
+		if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = '10min'; SET LOCAL lock_timeout = '2s'"); err != nil {
+			return err
+		}
+		if err := tx.QueryRow(ctx, "SELECT count(*) FROM "+name).Scan(&n); err != nil || dryRun {
+			return err
+		}
+		_, err := tx.Exec(ctx, "DROP TABLE "+name)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	if !dryRun {
+		c.log.Info("partition of the audit log dropped", "partition", name, "events", n)
+	}
+	return n, nil
+}

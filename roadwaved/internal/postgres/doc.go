@@ -1,0 +1,12 @@
+// Package postgres is the catalog of several daemons: lives, replays, replay
+// jobs, the audit log and the counters over time in one PostgreSQL database,
+// version 13 or later. What a method has acknowledged survives the death of the
+// process and, as far as the server promises it, of the machine.
+//
+// Every error that means "later" wraps [station.ErrAway]; the catalog answers
+// again by itself once the server does. No error holds the password.
+//
+// The role that daemons connect with must own the tables, because it adds and
+// drops one partition of the audit log per day. Behind PgBouncer use session
+// pooling and let it ignore the startup parameters that the package sets.
+package postgres

@@ -1,0 +1,86 @@
+package postgres
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// errURL never quotes the URL: what cannot be told apart may be the password.
+var errURL = errors.New("postgres: the database URL is not understood; it has the form " +
+	"postgres://user:password@host:5432/database, with all but letters and digits percent-encoded in the password")
+
+// defaults are the parameters that a URL need not have. Times without a unit are
+// in milliseconds.
+var defaults = map[string]string{
+	"application_name":              "roadwaved",
+	"connect_timeout":               "5", // s
+	"pool_max_conns":                "10",
+	"pool_max_conn_lifetime_jitter": "5m",
+	"pool_ping_timeout":             "5s", // a connection that idled is tried before it is used
+	"timezone":                      "UTC",
+	"statement_timeout":             "30000",
+	"lock_timeout":                  "10000",
+	// A daemon that loses its power must not hold locks until TCP notices.
+	"idle_in_transaction_session_timeout": "60000",
+	// A plan is made for the values at hand: how common a tag is decides it.
+	"plan_cache_mode": "force_custom_plan",
+	// Compiling takes longer than any of these queries.
+	"jit": "off",
+}
+
+// parse reads a URL. The driver's parser, whose errors quote what it was given,
+// never sees the password.
+func parse(databaseURL string) (*pgxpool.Config, error) {
+	u, err := url.Parse(databaseURL)
+	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
+		return nil, errURL
+	}
+	// A password with a bare / ? or # in it would end up in what follows the host.
+	if strings.Contains(u.Path+u.RawQuery, "@") || u.Fragment != "" {
+		return nil, errURL
+	}
+	q, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return nil, errURL
+	}
+	if q.Has("sslpassword") {
+		return nil, errors.New("postgres: the database URL has an sslpassword; use a key file without one")
+	}
+	password, given := u.User.Password()
+	if given {
+		u.User = url.User(u.User.Username())
+	}
+	if q.Has("password") {
+		password, given = q.Get("password"), true
+		q.Del("password")
+	}
+	for name, value := range defaults {
+		if !q.Has(name) {
+			q.Set(name, value)
+		}
+	}
+	u.RawQuery = q.Encode()
+	cfg, err := pgxpool.ParseConfig(u.String())
+	if err != nil {
+		return nil, fmt.Errorf("postgres: the database URL is not understood: %w", err)
+	}
+	if given {
+		cfg.ConnConfig.Password = password
+	}
+	return cfg, nil
+}
+
+// target names a database to people: host, port and database.
+func target(c *pgconn.Config) string {
+	_, address := pgconn.NetworkAddress(c.Host, c.Port)
+	if strings.HasPrefix(c.Host, "/") {
+		return strconv.Quote(c.Database) + " on socket " + address
+	}
+	return strconv.Quote(c.Database) + " at " + address
+}
