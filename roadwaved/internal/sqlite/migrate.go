@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
@@ -19,12 +20,8 @@ var errNewer = errors.New("written by a newer roadwaved")
 
 // prepare checks the file and brings its tables up to date.
 func (c *Catalog) prepare(ctx context.Context) error {
-	var verdict string
-	if err := c.writer.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
+	if err := check(ctx, c.writer); err != nil {
 		return err
-	}
-	if verdict != "ok" {
-		return damage{errors.New(verdict)}
 	}
 	dir, err := fs.Sub(migrations, "migrations")
 	if err != nil {
@@ -47,6 +44,18 @@ func (c *Catalog) prepare(ctx context.Context) error {
 			return nil
 		}
 		return fmt.Errorf("bringing its tables up to date: %w", err)
+	}
+	return nil
+}
+
+// check looks for damage.
+func check(ctx context.Context, db *sql.DB) error {
+	var verdict string
+	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
+		return err
+	}
+	if verdict != "ok" {
+		return damage{errors.New(verdict)}
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -38,18 +39,14 @@ func Open(ctx context.Context, path string) (*Catalog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: %w", err)
 	}
-	// SQLite would create it for everybody to read.
-	f, err := os.OpenFile(abs, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
+	if err := createPrivate(abs); err != nil {
 		return nil, fmt.Errorf("sqlite: opening the catalog: %w", err)
 	}
-	f.Close()
-
 	c := &Catalog{}
-	if c.writer, err = connect(abs, 1); err != nil {
+	if c.writer, err = connect(abs, 1, nil); err != nil {
 		return nil, err
 	}
-	if c.reader, err = connect(abs, readers); err != nil {
+	if c.reader, err = connect(abs, readers, nil); err != nil {
 		c.writer.Close()
 		return nil, err
 	}
@@ -60,7 +57,18 @@ func Open(ctx context.Context, path string) (*Catalog, error) {
 	return c, nil
 }
 
-func connect(abs string, conns int) (*sql.DB, error) {
+// createPrivate makes an empty file where there is none: SQLite would create it
+// for everybody to read.
+func createPrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// connect opens a file for that many queries at once, with more settings.
+func connect(abs string, conns int, more url.Values) (*sql.DB, error) {
 	q := url.Values{
 		"_busy_timeout": {"10000"}, // ms: another process, such as the sqlite3 shell, writes
 		"_journal_mode": {"WAL"},
@@ -70,6 +78,7 @@ func connect(abs string, conns int) (*sql.DB, error) {
 		"_dqs":          {"0"},
 		"_txlock":       {"immediate"}, // a transaction that starts by reading could not upgrade
 	}
+	maps.Copy(q, more)
 	dsn := url.URL{Scheme: "file", Path: filepath.ToSlash(abs), RawQuery: q.Encode()}
 	db, err := sql.Open("sqlite", dsn.String())
 	if err != nil {
