@@ -1,6 +1,7 @@
 package relive_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -21,60 +22,94 @@ import (
 	"github.com/roadwave/roadwave/opusrec"
 	"github.com/roadwave/roadwave/replay"
 	"github.com/roadwave/roadwave/roadwaved/internal/relive"
-	"github.com/roadwave/roadwave/roadwaved/internal/sqlite"
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
+	"github.com/roadwave/roadwave/roadwaved/internal/station/stationtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A house is a real catalog and a folder of recordings, with a live that ended.
+// A house is a catalog and a store, with a live that ended and whose recording,
+// if any, is in the store.
 type house struct {
 	t       *testing.T
-	catalog *sqlite.Catalog
-	folder  string
+	catalog *stationtest.Catalog
+	store   *hls.Memory
+	temp    string
 	live    station.Live
 	cfg     relive.Config
 }
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	folder := t.TempDir()
-	catalog, err := sqlite.Open(t.Context(), filepath.Join(folder, "catalog.sqlite"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { catalog.Close() })
-	h := &house{t: t, catalog: catalog, folder: folder, live: station.Live{
-		ID: uuid.NewString(), CreatorID: "ada", Title: "Essai", StartedAt: time.Now().UTC(), ClassificationAge: station.AgeClasses[0], State: station.OnAir, Node: "local",
-	}}
-	if err := catalog.StartLive(t.Context(), h.live); err != nil {
-		t.Fatal(err)
-	}
-	if err := catalog.EndLive(t.Context(), h.live.ID, station.End{At: time.Now().UTC(), State: station.Ended, Reason: station.EndCreator}); err != nil {
-		t.Fatal(err)
-	}
+	h := &house{t: t, catalog: new(stationtest.Catalog), store: hls.NewMemory(), temp: t.TempDir()}
+	h.live = h.over(0)
 	h.cfg = relive.Config{
-		Lives: catalog, Jobs: catalog, Store: hls.NewMemory(), Name: "test",
-		Recordings: func(id string) string { return filepath.Join(folder, id+".opus") },
+		Lives: h.catalog, Jobs: h.catalog, Store: h.store, TempDir: h.temp, Name: "test",
 		NewMaker: func(context.Context, func(replay.Progress)) (relive.Maker, error) {
 			t.Error("nobody should want a maker")
 			return nil, errors.New("unwanted")
 		},
 	}
+	t.Cleanup(func() {
+		left, err := os.ReadDir(h.temp)
+		if err != nil || len(left) > 0 {
+			t.Errorf("temporary files are left: %v %v", left, err)
+		}
+	})
 	return h
 }
 
-// record leaves a recording of three seconds behind.
-func (h *house) record() {
+// over makes a live that was heard for a while and has ended.
+func (h *house) over(heard time.Duration) station.Live {
 	h.t.Helper()
-	rec, err := opusrec.Create(h.cfg.Recordings(h.live.ID), opusrec.Config{})
+	now := time.Now().UTC()
+	l := station.Live{
+		ID: uuid.NewString(), CreatorID: "ada", Title: "Essai", StartedAt: now.Add(-time.Minute),
+		ClassificationAge: station.AgeClasses[0], State: station.OnAir, Node: "local",
+	}
+	end := station.End{At: now, State: station.Ended, Reason: station.EndCreator, Stats: station.LiveStats{Duration: heard}}
+	for _, err := range []error{
+		h.catalog.StartLive(h.t.Context(), l), h.catalog.EndLive(h.t.Context(), l.ID, end), h.catalog.Deposited(h.t.Context(), l.ID),
+	} {
+		if err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	return l
+}
+
+// record puts a recording of three seconds into the store.
+func (h *house) record() { h.deposit(h.live.ID, recorded(h.t, 3*time.Second)) }
+
+func (h *house) deposit(liveID string, raw []byte) {
+	h.t.Helper()
+	if err := h.store.Put(h.t.Context(), station.RawKey(liveID), bytes.NewReader(raw)); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// recorded is a recording as a live leaves it behind.
+func recorded(t *testing.T, d time.Duration) []byte {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "live.opus")
+	rec, err := opusrec.Create(path, opusrec.Config{})
 	if err != nil {
-		h.t.Fatal(err)
+		t.Fatal(err)
 	}
-	packets := mediatest.EncodeOpus(mediatest.Sine(440, -20, 3*time.Second), opus.EncoderConfig{Channels: 1})
-	if err := media.Copy(rec, mediatest.Packets(packets...)); err != nil {
-		h.t.Fatal(err)
+	if d > 0 {
+		packets := mediatest.EncodeOpus(mediatest.Sine(440, -20, d), opus.EncoderConfig{Channels: 1})
+		err = media.Copy(rec, mediatest.Packets(packets...))
+	} else {
+		err = rec.Close()
 	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
 }
 
 func (h *house) make(m maker) {
@@ -95,7 +130,12 @@ func (h *house) worker() *relive.Worker {
 
 func (h *house) job() station.Job {
 	h.t.Helper()
-	j, err := h.catalog.Job(context.Background(), h.live.ID)
+	return h.jobOf(h.live.ID)
+}
+
+func (h *house) jobOf(liveID string) station.Job {
+	h.t.Helper()
+	j, err := h.catalog.Job(context.Background(), liveID)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -124,7 +164,12 @@ func TestPublishes(t *testing.T) {
 	h := newHouse(t)
 	h.record()
 	h.make(maker{work: func(ctx context.Context, m maker, job replay.Job) (replay.Result, error) {
-		if job.Recording != h.cfg.Recordings(h.live.ID) || job.Tags.Title != "Essai" || job.Tags.Artist != "ada" || job.Prefix != "replay/"+relive.ReplayID(h.live.ID) {
+		if r, err := opusrec.Open(job.Recording); err != nil {
+			t.Error(err)
+		} else if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+		if filepath.Dir(filepath.Dir(job.Recording)) != h.temp || job.Tags.Title != "Essai" || job.Tags.Artist != "ada" || job.Prefix != "replay/"+relive.ReplayID(h.live.ID) {
 			t.Errorf("asked for %+v", job)
 		}
 		return made(ctx, m, job)
@@ -153,20 +198,8 @@ func TestNothingToHear(t *testing.T) {
 	}
 	for name, prepare := range map[string]func(h *house){
 		"never recorded": func(*house) {},
-		"empty file": func(h *house) {
-			if err := os.WriteFile(h.cfg.Recordings(h.live.ID), nil, 0o600); err != nil {
-				h.t.Fatal(err)
-			}
-		},
-		"headers only": func(h *house) {
-			rec, err := opusrec.Create(h.cfg.Recordings(h.live.ID), opusrec.Config{})
-			if err != nil {
-				h.t.Fatal(err)
-			}
-			if err := rec.Close(); err != nil {
-				h.t.Fatal(err)
-			}
-		},
+		"empty file":     func(h *house) { h.deposit(h.live.ID, nil) },
+		"headers only":   func(h *house) { h.deposit(h.live.ID, recorded(h.t, 0)) },
 		"silent": func(h *house) {
 			h.record()
 			h.make(maker{work: silent})
@@ -260,26 +293,17 @@ func TestParksWhatKills(t *testing.T) {
 	}
 }
 
-// A recording that was there once and is not any more (a disk that is not
-// mounted) is no live without sound.
+// A recording that was made and is not where it should be is no live without sound:
+// the message tells what to put where.
 func TestRecordingIsMissing(t *testing.T) {
 	h := newHouse(t)
-	h.cfg.Lives = heard{h.catalog}
+	h.live = h.over(time.Minute)
 	if err := h.worker().Handle(t.Context(), h.live.ID); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v, want it delivered again", err)
 	}
-	if j := h.job(); j.State != station.JobPending || j.Attempts != 1 {
+	if j := h.job(); j.State != station.JobPending || j.Attempts != 1 || !strings.Contains(j.Error, station.RawKey(h.live.ID)) {
 		t.Errorf("job is %+v", j)
 	}
-}
-
-// heard are lives of a minute.
-type heard struct{ *sqlite.Catalog }
-
-func (h heard) Live(ctx context.Context, id string) (station.Live, error) {
-	l, err := h.Catalog.Live(ctx, id)
-	l.Stats.Duration = time.Minute
-	return l, err
 }
 
 func TestNoFaultOfTheJob(t *testing.T) {
@@ -305,7 +329,7 @@ func TestNoFaultOfTheJob(t *testing.T) {
 			if err := h.worker().Handle(ctx, h.live.ID); err == nil {
 				t.Error("want it delivered again")
 			}
-			if j := h.job(); j.State != station.JobPending || j.Attempts != 0 {
+			if j := h.job(); j.State != station.JobPending || j.Attempts != 0 || (name == "no ffmpeg") != (j.Step == "waits for ffmpeg") {
 				t.Errorf("job is %+v", j)
 			}
 		})
@@ -346,7 +370,7 @@ func TestProgressIsVisible(t *testing.T) {
 	h.cfg.Lease = time.Second
 	h.make(maker{work: func(ctx context.Context, m maker, job replay.Job) (replay.Result, error) {
 		m.progress(replay.Progress{Step: replay.Mastering, Fraction: 0.5})
-		for deadline := time.Now().Add(20 * time.Second); h.job().Progress != 0.5; time.Sleep(20 * time.Millisecond) {
+		for deadline := time.Now().Add(20 * time.Second); h.job().Step != string(replay.Mastering) || h.job().Progress < 0.5; time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Error("progress never appears")
 				break
@@ -359,7 +383,7 @@ func TestProgressIsVisible(t *testing.T) {
 	}
 }
 
-// In other hands, or unknown: nothing to deliver again.
+// In other hands, unknown, or not here yet: nothing to deliver again.
 func TestLeavesAlone(t *testing.T) {
 	h := newHouse(t)
 	if _, err := h.catalog.Claim(t.Context(), h.live.ID, "other", time.Now(), time.Hour); err != nil {
@@ -370,8 +394,18 @@ func TestLeavesAlone(t *testing.T) {
 			t.Errorf("%s: %v", id, err)
 		}
 	}
-	if _, err := os.Stat(h.cfg.Recordings(h.live.ID)); !errors.Is(err, fs.ErrNotExist) {
-		t.Error(err)
+	uploading := station.Live{ID: uuid.NewString(), StartedAt: time.Now()}
+	for _, err := range []error{
+		h.catalog.StartLive(t.Context(), uploading),
+		h.catalog.EndLive(t.Context(), uploading.ID, station.End{At: time.Now(), State: station.Ended}),
+		h.worker().Handle(t.Context(), uploading.ID),
+	} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if j := h.jobOf(uploading.ID); j.State != station.JobUploading || j.Attempts != 0 {
+		t.Errorf("job is %+v", j)
 	}
 }
 

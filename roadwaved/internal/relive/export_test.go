@@ -1,0 +1,4 @@
+package relive
+
+// Free is for the tests of what happens without space.
+var Free = free
