@@ -114,8 +114,7 @@ func recorded(t *testing.T, d time.Duration) []byte {
 
 func (h *house) make(m maker) {
 	h.cfg.NewMaker = func(_ context.Context, progress func(replay.Progress)) (relive.Maker, error) {
-		m.progress = progress
-		return m, nil
+		return maker{progress, m.work}, nil
 	}
 }
 
