@@ -3,9 +3,13 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/http/pprof"
 	"time"
+
+	"github.com/roadwave/roadwave/roadwaved/internal/auth"
+	"github.com/roadwave/roadwave/roadwaved/internal/station"
 )
 
 // checkTimeout bounds one readiness check.
@@ -17,32 +21,114 @@ type Check struct {
 	Ping func(context.Context) error
 }
 
-// NewAdmin makes the handler of the admin listener: /healthz (the process
-// lives), /readyz (every check passes, 503 else) and /debug/pprof; more can be
-// added to it. It shows
-// what is inside the process: keep it off public addresses.
-func NewAdmin(checks ...Check) *http.ServeMux {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		writeStatus(w, map[string]string{"status": "ok"}, http.StatusOK)
+// AdminConfig makes an [Admin]. The zero AdminConfig shows that the process
+// lives, and its inside.
+type AdminConfig struct {
+	// Checks are what must answer for the daemon to be ready.
+	Checks []Check
+	// Identify, where set, asks everybody for an operator's token, but for
+	// /healthz and /readyz. Leave it nil only on a loopback address.
+	Identify func(*http.Request) (auth.Identity, error)
+	// Jobs are the replays in the making, and Queue gives them to workers. nil:
+	// there is no /v1/jobs.
+	Jobs interface {
+		Job(ctx context.Context, liveID string) (station.Job, error)
+		ListJobs(ctx context.Context, q station.JobQuery) ([]station.Job, error)
+		Reopen(ctx context.Context, liveID string) error
+	}
+	Queue interface {
+		Enqueue(ctx context.Context, liveID string, p station.Priority) error
+	}
+	// Records hold the audit log. nil: there is no /v1/audit.
+	Records interface {
+		ListEvents(ctx context.Context, q station.EventQuery) ([]station.Event, error)
+	}
+	// Logger gets what fails inside. nil discards.
+	Logger *slog.Logger
+}
+
+// An Admin is the handler of the admin listener:
+//
+//	GET  /healthz                     the process lives
+//	GET  /readyz                      every check passes, 503 else
+//	GET  /v1/jobs?state=              replays in the making, the oldest first
+//	POST /v1/jobs/{live_id}/retry     makes a parked one again
+//	GET  /v1/audit?live_id=&user_id=&kind=&since=&until=    the audit log (M24)
+//	GET  /debug/pprof/                what goes on inside
+//
+// Lists come in pages: pass next_cursor as cursor. Who accepts
+// application/x-ndjson gets all of the audit log at once, one event per line.
+type Admin struct {
+	gate
+	config AdminConfig
+	mux    *http.ServeMux
+}
+
+// NewAdmin makes the handler.
+func NewAdmin(c AdminConfig) *Admin {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	a := &Admin{gate: gate{c.Logger, c.Identify}, config: c, mux: http.NewServeMux()}
+	a.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, map[string]string{"status": "ok"}, http.StatusOK)
 	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		answer, status := map[string]string{"status": "ok"}, http.StatusOK
-		for _, c := range checks {
-			answer[c.Name] = "ok"
-			if err := ping(r.Context(), c); err != nil {
-				answer[c.Name] = err.Error()
-				answer["status"], status = "unavailable", http.StatusServiceUnavailable
-			}
+	a.mux.HandleFunc("GET /readyz", a.ready)
+	if c.Jobs != nil {
+		a.handleFunc("GET /v1/jobs", a.listJobs)
+		a.handleFunc("POST /v1/jobs/{live_id}/retry", a.retryJob)
+	}
+	if c.Records != nil {
+		a.handleFunc("GET /v1/audit", a.listEvents)
+	}
+	a.handleFunc("/debug/pprof/", pprof.Index)
+	a.handleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	a.handleFunc("/debug/pprof/profile", pprof.Profile)
+	a.handleFunc("/debug/pprof/symbol", pprof.Symbol)
+	a.handleFunc("/debug/pprof/trace", pprof.Trace)
+	return a
+}
+
+// Handle adds a handler, for operators like the others.
+func (a *Admin) Handle(pattern string, h http.Handler) { a.handleFunc(pattern, h.ServeHTTP) }
+
+// ServeHTTP implements [http.Handler].
+func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	a.mux.ServeHTTP(w, r)
+}
+
+func (a *Admin) handleFunc(pattern string, h http.HandlerFunc) {
+	a.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		if err := a.mayOperate(r); err != nil {
+			a.writeError(w, r, err)
+			return
 		}
-		writeStatus(w, answer, status)
+		h(w, r)
 	})
-	mux.HandleFunc("/debug/pprof/", pprof.Index)
-	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
-	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	return mux
+}
+
+func (a *Admin) mayOperate(r *http.Request) error {
+	who, err := a.identify(r)
+	switch {
+	case err != nil || a.who == nil || who.Operator:
+		return err
+	case who == auth.Identity{}:
+		return challenge(auth.ErrNoToken)
+	}
+	return newProblem(http.StatusForbidden, "not-an-operator", "Cette action est réservée aux opérateurs.")
+}
+
+func (a *Admin) ready(w http.ResponseWriter, r *http.Request) {
+	answer, status := map[string]string{"status": "ok"}, http.StatusOK
+	for _, c := range a.config.Checks {
+		answer[c.Name] = "ok"
+		if err := ping(r.Context(), c); err != nil {
+			answer[c.Name] = err.Error()
+			answer["status"], status = "unavailable", http.StatusServiceUnavailable
+		}
+	}
+	writeJSON(w, answer, status)
 }
 
 func ping(ctx context.Context, c Check) error {
@@ -51,9 +137,9 @@ func ping(ctx context.Context, c Check) error {
 	return c.Ping(ctx)
 }
 
-func writeStatus(w http.ResponseWriter, answer map[string]string, status int) {
+func writeJSON(w http.ResponseWriter, answer any, status int) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(answer)
+	_ = json.NewEncoder(w).Encode(answer) // the reader may be gone
 }

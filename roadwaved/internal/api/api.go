@@ -2,15 +2,19 @@ package api
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/roadwave/roadwave/roadwaved/internal/auth"
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
 )
 
@@ -41,16 +45,34 @@ type Config struct {
 	Media http.Handler // at /live/ and /replay/
 	Pages http.Handler // the web pages, and what a browser is told where there is nothing
 
-	// Creator tells who sends a request, as the WHIP handler does. It guards
-	// the creator's event stream. nil lets everybody read it.
-	Creator func(*http.Request) (creatorID string, err error)
+	// Audience counts who listens and reacts. nil: nobody is counted.
+	Audience Listeners
+
+	// Identify tells who sends a request, as an [auth.Authenticator] does. It
+	// guards the creator's event stream and the WHIP handler, and goes before
+	// what listeners say about themselves. nil lets everybody do everything.
+	Identify func(*http.Request) (auth.Identity, error)
+
+	// Peer finds the daemon that has a live on air, and Here tells the lives
+	// this one has. Requests to creators' and media paths of a live that is on
+	// a peer are sent on to it, once. The peer must have this daemon's address
+	// among its TrustedProxies to see whose request it is. nil: all is here.
+	Peer func(ctx context.Context, liveID string) (*url.URL, bool)
+	Here func(liveID string) bool
 
 	// PublicURL is what listeners put before /live and /replay, such as
 	// "https://radio.example". Empty: the scheme and host of each request.
 	PublicURL string
-	// TrustProxy believes X-Forwarded-Proto and X-Forwarded-Host. Turn it on
-	// only behind a proxy that sets both; anybody can send them.
-	TrustProxy bool
+	// TrustedProxies are the networks whose X-Forwarded-For, -Proto and -Host
+	// are believed: those of proxies that set all three, and of other daemons.
+	// Default: none.
+	TrustedProxies []netip.Prefix
+	// OriginKey is what the addresses of listeners are hashed with, so that
+	// they are kept nowhere: 32 bytes that the daemons of one house share.
+	// Default: random ones, for one daemon alone.
+	OriginKey []byte
+	// Limits bound what comes from one network address.
+	Limits Limits
 
 	// MaxStreams bounds the event streams open at once. Default 20000.
 	MaxStreams int
@@ -80,6 +102,7 @@ func (c Config) withDefaults() Config {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	c.Limits = c.Limits.withDefaults()
 	return c
 }
 
@@ -89,12 +112,20 @@ const maxBody = 1 << 20
 
 // An API is the handler of the public listener.
 type API struct {
-	config  Config
-	public  *url.URL // nil: from the request
+	gate
+	config    Config
+	public    *url.URL // nil: from the request
+	originKey [32]byte
+
 	mux     *http.ServeMux
-	routes  []string // patterns in the order of registration
+	known   *http.ServeMux // the same routes, without the one that catches all
+	routes  []string       // patterns in the order of registration
 	doc     *huma.OpenAPI
 	streams streams
+	vigils  vigils
+
+	joins, reactions, publishes *limiter
+	forwarder                   *forwarder
 }
 
 // New makes the handler. The error says which part of the configuration is
@@ -107,42 +138,66 @@ func New(c Config) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &API{config: c.withDefaults(), public: public, mux: http.NewServeMux()}
-	a.streams.init(a.config.MaxStreams)
+	a := &API{config: c.withDefaults(), public: public, mux: http.NewServeMux(), known: http.NewServeMux()}
+	a.gate = gate{a.config.Logger, a.config.Identify}
+	if err := a.setOriginKey(c.OriginKey); err != nil {
+		return nil, err
+	}
+	for l, perMinute := range map[**limiter]int{
+		&a.joins: a.config.Limits.Joins, &a.reactions: a.config.Limits.Reactions, &a.publishes: a.config.Limits.Publishes,
+	} {
+		if *l, err = newLimiter(perMinute); err != nil {
+			return nil, err
+		}
+	}
+	a.forwarder = a.newForwarder()
+	a.streams.init(a.config.MaxStreams, a.config.Limits.Streams)
 	if err := a.mount(); err != nil {
 		return nil, err
 	}
 	return a, nil
 }
 
+func (a *API) setOriginKey(key []byte) error {
+	switch len(key) {
+	case 0:
+		_, err := rand.Read(a.originKey[:])
+		return err
+	case len(a.originKey):
+		copy(a.originKey[:], key)
+		return nil
+	}
+	return fmt.Errorf("api: OriginKey has %d bytes, want %d", len(key), len(a.originKey))
+}
+
 // Close ends the event streams and refuses new ones, so that the server can
 // shut down. Other requests are still answered. It may be called more than once.
 func (a *API) Close() error {
 	a.streams.close()
+	a.forwarder.transport.CloseIdleConnections()
 	return nil
 }
 
 // ServeHTTP routes the request; what no route takes becomes a problem too.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header()["X-Content-Type-Options"] = noSniff
+	giveTime(http.NewResponseController(w), 0)
 	if r.ContentLength != 0 {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	}
-	if _, pattern := a.mux.Handler(r); pattern == "" {
-		a.refuse(w, r)
-		return
 	}
 	a.mux.ServeHTTP(w, r)
 }
 
-// refuse answers where the mux has no route: it decides between 404 and 405
-// (with Allow), and the plain text it would write becomes a problem.
+var noSniff = []string{"nosniff"}
+
+// refuse answers where there is no route: it decides between 404 and 405 (with
+// Allow).
 func (a *API) refuse(w http.ResponseWriter, r *http.Request) {
 	verdict := verdictWriter{header: http.Header{}}
-	a.mux.ServeHTTP(&verdict, r)
+	a.known.ServeHTTP(&verdict, r)
 	if allow := verdict.header.Get("Allow"); allow != "" {
-		w.Header().Set("Allow", allow)
-		writeProblem(w, newProblem(http.StatusMethodNotAllowed, "method-not-allowed", "Cette action n'est pas possible ici."))
+		p := newProblem(http.StatusMethodNotAllowed, "method-not-allowed", "Cette action n'est pas possible ici.")
+		writeProblem(w, p.with("Allow", allow))
 		return
 	}
 	if a.config.Pages != nil && strings.Contains(r.Header.Get("Accept"), "text/html") {
@@ -164,19 +219,26 @@ func (v *verdictWriter) WriteHeader(int)             {}
 func (a *API) HandleFunc(pattern string, h func(http.ResponseWriter, *http.Request)) {
 	a.routes = append(a.routes, pattern)
 	a.mux.HandleFunc(pattern, h)
+	a.known.HandleFunc(pattern, func(http.ResponseWriter, *http.Request) {})
 }
 
 func (a *API) mount() error {
 	a.describe()
 	a.HandleFunc("GET /v1/lives/{live_id}/events", a.listenerEvents)
-	a.HandleFunc("GET /whip/{live_id}/events", a.creatorEvents)
+	if a.config.Audience != nil {
+		a.HandleFunc("PUT /v1/lives/{live_id}/listeners/{listener_id}", a.beat)
+		a.HandleFunc("DELETE /v1/lives/{live_id}/listeners/{listener_id}", a.leave)
+	}
+	a.HandleFunc("GET /whip/{live_id}/events", a.whereItIs(a.creatorEvents))
+	a.HandleFunc("OPTIONS /whip/{live_id}/events", creatorEventsOptions)
 	if h := a.config.WHIP; h != nil {
-		a.HandleFunc("/whip", h.ServeHTTP)
-		a.HandleFunc("/whip/{live_id}", h.ServeHTTP)
+		a.HandleFunc("/whip", a.atTheDoor(h.ServeHTTP))
+		a.HandleFunc("/whip/{live_id}", a.whereItIs(a.atTheDoor(h.ServeHTTP)))
 	}
 	if h := a.config.Media; h != nil {
-		a.HandleFunc("/live/", h.ServeHTTP)
-		a.HandleFunc("/replay/", h.ServeHTTP)
+		a.HandleFunc("/live/{live_id}/", a.whereItIs(patiently(h.ServeHTTP)))
+		a.HandleFunc("/live/", patiently(h.ServeHTTP))
+		a.HandleFunc("/replay/", patiently(h.ServeHTTP))
 	}
 	if h := a.config.Pages; h != nil {
 		for _, path := range pages {
@@ -193,6 +255,7 @@ func (a *API) mount() error {
 		w.Header().Set("Cache-Control", "public, max-age=300")
 		_, _ = w.Write(spec)
 	})
+	a.mux.HandleFunc("/", a.refuse)
 	return nil
 }
 

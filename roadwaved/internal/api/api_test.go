@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -48,16 +49,16 @@ func TestLiveFields(t *testing.T) {
 	for _, tt := range []struct{ id, want string }{
 		{onAirID, `{"live_id":"11111111-1111-4111-8111-111111111111","creator_id":"elise","title":"En direct",
 			"started_at":"2026-05-01T11:59:00Z","zone_geo":"Drôme","tags":["route","nuit"],"classification_age":"tout_public",
-			"state":"on_air","message":"",
+			"state":"on_air","message":"","listeners":0,"likes":0,"reports":0,
 			"hls_url":"https://radio.example/fm/live/11111111-1111-4111-8111-111111111111/index.m3u8",
 			"opus_url":"https://radio.example/fm/live/11111111-1111-4111-8111-111111111111/opus.m3u8"}`},
 		{endedID, `{"live_id":"22222222-2222-4222-8222-222222222222","creator_id":"elise","title":"La nationale 7",
 			"started_at":"2026-05-01T11:00:00Z","zone_geo":"Drôme","tags":["route","nuit"],"classification_age":"tout_public",
-			"state":"ended","message":"Le live est terminé","ended_at":"2026-05-01T11:59:00Z","duration_seconds":3540,
+			"state":"ended","message":"Le live est terminé","listeners":0,"likes":7,"reports":1,"ended_at":"2026-05-01T11:59:00Z","duration_seconds":3540,
 			"replay":{"state":"done","step":"","progress":1,"replay_id":"99999999-9999-4999-8999-999999999999"}}`},
 		{lostID, `{"live_id":"33333333-3333-4333-8333-333333333333","creator_id":"elise","title":"Coupé",
 			"started_at":"2026-05-01T10:00:00Z","zone_geo":"Drôme","tags":[],"classification_age":"tout_public",
-			"state":"lost","message":"Le live est terminé suite à un problème technique","ended_at":"2026-05-01T11:00:00Z",
+			"state":"lost","message":"Le live est terminé suite à un problème technique","listeners":0,"likes":0,"reports":0,"ended_at":"2026-05-01T11:00:00Z",
 			"replay":{"state":"running","step":"master","progress":0.4}}`},
 	} {
 		sameJSON(t, do(a, "GET", "/v1/lives/"+tt.id).Body.String(), tt.want)
@@ -86,6 +87,16 @@ func sameJSON(t *testing.T, got, want string) {
 	}
 }
 
+// testNet is where the requests of httptest come from.
+var testNet = prefixes("192.0.2.0/24")
+
+func prefixes(texts ...string) (all []netip.Prefix) {
+	for _, s := range texts {
+		all = append(all, netip.MustParsePrefix(s))
+	}
+	return all
+}
+
 func TestOrigin(t *testing.T) {
 	forwarded := []string{"X-Forwarded-Proto", "https", "X-Forwarded-Host", "radio.example"}
 	for name, tt := range map[string]struct {
@@ -95,11 +106,12 @@ func TestOrigin(t *testing.T) {
 	}{
 		"from the request":       {api.Config{}, nil, "http://example.com/live/", "private, no-store"},
 		"proxy not trusted":      {api.Config{}, forwarded, "http://example.com/live/", "private, no-store"},
-		"proxy trusted":          {api.Config{TrustProxy: true}, forwarded, "https://radio.example/live/", "private, no-store"},
-		"proxy sends nonsense":   {api.Config{TrustProxy: true}, []string{"X-Forwarded-Proto", "gopher", "X-Forwarded-Host", "a.example, b.example"}, "http://example.com/live/", "private, no-store"},
-		"public URL before both": {api.Config{TrustProxy: true, PublicURL: "http://cdn.example"}, forwarded, "http://cdn.example/live/", "public, max-age=1"},
+		"another proxy trusted":  {api.Config{TrustedProxies: prefixes("10.0.0.0/8")}, forwarded, "http://example.com/live/", "private, no-store"},
+		"proxy trusted":          {api.Config{TrustedProxies: testNet}, forwarded, "https://radio.example/live/", "private, no-store"},
+		"proxy sends nonsense":   {api.Config{TrustedProxies: testNet}, []string{"X-Forwarded-Proto", "gopher", "X-Forwarded-Host", "a.example, b.example"}, "http://example.com/live/", "private, no-store"},
+		"public URL before both": {api.Config{TrustedProxies: testNet, PublicURL: "http://cdn.example"}, forwarded, "http://cdn.example/live/", "public, max-age=1"},
 	} {
-		a := newAPI(t, func(c *api.Config) { c.TrustProxy, c.PublicURL = tt.config.TrustProxy, tt.config.PublicURL })
+		a := newAPI(t, func(c *api.Config) { c.TrustedProxies, c.PublicURL = tt.config.TrustedProxies, tt.config.PublicURL })
 		w := do(a, "GET", "/v1/lives/"+onAirID, tt.header...)
 		var l api.Live
 		if err := json.Unmarshal(w.Body.Bytes(), &l); err != nil {
@@ -129,7 +141,7 @@ func FuzzForwarded(f *testing.F) {
 	f.Add("http", "[::1]:8080")
 	f.Add("https", "me@evil\\x?#/%zz")
 	c := newCatalog()
-	a, err := api.New(api.Config{Lives: c, Replays: c, TrustProxy: true})
+	a, err := api.New(api.Config{Lives: c, Replays: c, TrustedProxies: testNet})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -151,6 +163,9 @@ func FuzzForwarded(f *testing.F) {
 
 func TestBadConfig(t *testing.T) {
 	c := newCatalog()
+	if _, err := api.New(api.Config{Lives: c, Replays: c, OriginKey: []byte("short")}); err == nil {
+		t.Error("a short key: want an error")
+	}
 	if _, err := api.New(api.Config{Lives: c}); err == nil {
 		t.Error("no Replays: want an error")
 	}
@@ -254,9 +269,10 @@ func TestBodyIsBounded(t *testing.T) {
 
 func TestAdmin(t *testing.T) {
 	var failing error
-	h := api.NewAdmin(
-		api.Check{Name: "catalog", Ping: func(context.Context) error { return nil }},
-		api.Check{Name: "board", Ping: func(context.Context) error { return failing }})
+	h := api.NewAdmin(api.AdminConfig{Checks: []api.Check{
+		{Name: "catalog", Ping: func(context.Context) error { return nil }},
+		{Name: "board", Ping: func(context.Context) error { return failing }},
+	}})
 	if w := do(h, "GET", "/healthz"); w.Code != 200 {
 		t.Errorf("healthz: %d", w.Code)
 	}

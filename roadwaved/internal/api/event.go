@@ -1,7 +1,8 @@
 package api
 
 import (
-	"sync"
+	"encoding/json"
+	"fmt"
 
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
 )
@@ -12,12 +13,13 @@ type EventType string
 
 // The events of a live.
 const (
-	EventWarning EventType = "warning" // creator: something is wrong with the sound or the link
-	EventEnded   EventType = "ended"   // everybody: the live is over, the stream ends
+	EventWarning  EventType = "warning"  // creator: something is wrong with the sound or the link
+	EventCounters EventType = "counters" // everybody: how many listen and react
+	EventEnded    EventType = "ended"    // everybody: the live is over, the stream ends
 )
 
 // An Event is something that happens to a live while it runs. Its JSON is the
-// "data" field of the stream.
+// "data" field of the stream; an event of counters is those alone.
 type Event struct {
 	Type EventType `json:"-"`
 	// Message is for people, in French.
@@ -26,6 +28,38 @@ type Event struct {
 	Code string `json:"code,omitempty"`
 	// State is how an ended live ended.
 	State station.LiveState `json:"state,omitempty"`
+	// Counters are set on an event of counters, which has nothing else.
+	Counters *Counters `json:"-"`
+}
+
+// Counters are the figures of a live that everybody sees.
+type Counters struct {
+	Listeners int64 `json:"listeners" minimum:"0" doc:"Who listens now."`
+	Likes     int64 `json:"likes" minimum:"0"`
+	Reports   int64 `json:"reports" minimum:"0"`
+}
+
+func newCounters(c station.Counters) Counters {
+	return Counters{Listeners: c.Listeners, Likes: c.Likes, Reports: c.Reports}
+}
+
+// Counted is the event that shows the counters of a live.
+func Counted(c station.Counters) Event {
+	shown := newCounters(c)
+	return Event{Type: EventCounters, Counters: &shown}
+}
+
+// frame is the event as it stands in a stream.
+func (e Event) frame() ([]byte, error) {
+	var content any = e
+	if e.Counters != nil {
+		content = e.Counters
+	}
+	data, err := json.Marshal(content)
+	if err != nil {
+		return nil, err
+	}
+	return fmt.Appendf(nil, "event: %s\ndata: %s\n\n", e.Type, data), nil
 }
 
 // Ended is the event that ends the streams of a live, in words for one audience.
@@ -59,63 +93,3 @@ type Events interface {
 type silence struct{}
 
 func (silence) Subscribe(string, Audience) (<-chan Event, func()) { return nil, func() {} }
-
-// hubQueue is how many events may wait for one subscriber. Lives have a few
-// events a minute: who does not take one for that long is gone.
-const hubQueue = 16
-
-// A Hub passes events on within this process. The zero Hub is ready to use,
-// by any number of goroutines.
-type Hub struct {
-	mu    sync.Mutex
-	lives map[string]map[*subscription]struct{}
-}
-
-type subscription struct {
-	to     Audience
-	events chan Event
-}
-
-// Subscribe implements [Events].
-func (h *Hub) Subscribe(liveID string, to Audience) (<-chan Event, func()) {
-	s := &subscription{to: to, events: make(chan Event, hubQueue)}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.lives == nil {
-		h.lives = map[string]map[*subscription]struct{}{}
-	}
-	if h.lives[liveID] == nil {
-		h.lives[liveID] = map[*subscription]struct{}{}
-	}
-	h.lives[liveID][s] = struct{}{}
-	return s.events, func() {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.drop(liveID, s)
-	}
-}
-
-// Publish gives an event to the subscribers of a live. It never blocks: a
-// subscriber whose queue is full is dropped.
-func (h *Hub) Publish(liveID string, to Audience, e Event) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for s := range h.lives[liveID] {
-		if s.to&to == 0 {
-			continue
-		}
-		select {
-		case s.events <- e:
-		default:
-			h.drop(liveID, s)
-			close(s.events)
-		}
-	}
-}
-
-func (h *Hub) drop(liveID string, s *subscription) {
-	delete(h.lives[liveID], s)
-	if len(h.lives[liveID]) == 0 {
-		delete(h.lives, liveID)
-	}
-}

@@ -3,14 +3,18 @@ package api_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/roadwave/roadwave/roadwaved/internal/api"
+	"github.com/roadwave/roadwave/roadwaved/internal/auth"
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
 )
 
@@ -34,6 +38,7 @@ type catalog struct {
 	replays []station.Replay
 	jobs    map[string]station.Job
 	broken  bool
+	asked   station.LiveQuery // the last
 }
 
 func newCatalog() *catalog {
@@ -44,7 +49,8 @@ func newCatalog() *catalog {
 		}
 	}
 	ended := live(endedID, "La nationale 7", time.Hour)
-	ended.State, ended.EndedAt, ended.Stats.Duration = station.Ended, noon.Add(-time.Minute), 59*time.Minute
+	ended.State, ended.EndedAt = station.Ended, noon.Add(-time.Minute)
+	ended.Stats = station.LiveStats{Duration: 59 * time.Minute, Likes: 7, Reports: 1}
 	lost := live(lostID, "Coupé", 2*time.Hour)
 	lost.State, lost.EndedAt, lost.Tags = station.Lost, noon.Add(-time.Hour), nil
 	return &catalog{
@@ -76,9 +82,11 @@ func (c *catalog) ListLives(_ context.Context, q station.LiveQuery) ([]station.L
 	if c.broken {
 		return nil, errBroken
 	}
+	c.asked = q
 	var found []station.Live
 	for _, l := range c.lives {
-		if (q.State == "" || l.State == q.State) && (q.Before.IsZero() || l.StartedAt.Before(q.Before)) && len(found) < q.Limit {
+		older := q.Before.IsZero() || l.StartedAt.Before(q.Before) || l.StartedAt.Equal(q.Before) && l.ID < q.BeforeID
+		if (q.State == "" || l.State == q.State) && older && len(found) < q.Limit {
 			found = append(found, l)
 		}
 	}
@@ -121,6 +129,67 @@ func (c *catalog) Job(_ context.Context, liveID string) (station.Job, error) {
 	return j, nil
 }
 
+// tokens lets in whom the token names.
+func tokens(r *http.Request) (auth.Identity, error) {
+	token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+	switch token {
+	case "":
+		return auth.Identity{}, nil
+	case "expired":
+		return auth.Identity{}, auth.ErrExpired
+	case "away":
+		return auth.Identity{}, fmt.Errorf("keys: %w", station.ErrAway)
+	}
+	return auth.Identity{Subject: token, Operator: token == "operator", Authenticated: true}, nil
+}
+
+// An audience in memory: everybody is let in, listener ids are not signed.
+type audience struct {
+	mu       sync.Mutex
+	joined   []station.Join
+	reacted  []station.Reacting
+	beats    []string // listener id and origin
+	left     []string
+	counters map[string]station.Counters
+	err      error
+}
+
+func (a *audience) Join(_ context.Context, j station.Join) (station.Ticket, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.joined = append(a.joined, j)
+	return station.Ticket{ListenerID: "ticket", UserID: j.UserID, Heartbeat: 10 * time.Second}, a.err
+}
+
+func (a *audience) Beat(_ context.Context, _, listenerID, origin string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.beats = append(a.beats, listenerID+" "+origin)
+	return a.err
+}
+
+func (a *audience) Leave(_ context.Context, _, listenerID string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.left = append(a.left, listenerID)
+	return a.err
+}
+
+func (a *audience) React(_ context.Context, r station.Reacting) (bool, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.reacted = append(a.reacted, r)
+	return len(a.reacted) == 1, a.err
+}
+
+func (a *audience) Counters(_ context.Context, liveIDs ...string) map[string]station.Counters {
+	shown := map[string]station.Counters{}
+	for _, id := range liveIDs {
+		shown[id] = a.counters[id]
+	}
+	return shown
+}
+
 // named answers with its name, to see which handler was reached.
 func named(name string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(name)) })
@@ -130,7 +199,7 @@ func named(name string) http.Handler {
 func newAPI(t *testing.T, edit func(*api.Config)) *api.API {
 	t.Helper()
 	c := newCatalog()
-	config := api.Config{Lives: c, Replays: c, WHIP: named("whip"), Media: named("media"), Pages: named("pages")}
+	config := api.Config{Lives: c, Replays: c, Audience: &audience{}, WHIP: named("whip"), Media: named("media"), Pages: named("pages")}
 	if edit != nil {
 		edit(&config)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
@@ -21,6 +22,8 @@ type Live struct {
 	State             string    `json:"state" enum:"on_air,ended,lost" doc:"lost: our server died under it."`
 	Message           string    `json:"message" doc:"What to tell the listener when it is over, in French; empty while on air."`
 
+	Counters // while on air; then likes and reports are final
+
 	HLSURL  string `json:"hls_url,omitempty" format:"uri" doc:"AAC ladder for every player; only while on air."`
 	OpusURL string `json:"opus_url,omitempty" format:"uri" doc:"Opus as the creator sent it; only while on air."`
 
@@ -31,17 +34,21 @@ type Live struct {
 
 // ReplayState is how far the replay of a live is.
 type ReplayState struct {
-	State    string  `json:"state" enum:"pending,running,done,empty,parked" doc:"empty: nothing was recorded. parked: it failed too often, a human will look."`
+	State    string  `json:"state" enum:"uploading,pending,running,done,empty,parked" doc:"uploading: the recording is on its way to those who make replays. empty: nothing was recorded. parked: it failed too often, a human will look."`
 	Step     string  `json:"step" doc:"What is being done, while running."`
 	Progress float64 `json:"progress" minimum:"0" maximum:"1"`
 	ReplayID string  `json:"replay_id,omitempty" format:"uuid" doc:"Once it is done."`
 }
 
-func newLive(l station.Live, o origin) Live {
+// newLive writes a live; shown are its counters where it is on air.
+func newLive(l station.Live, shown station.Counters, o origin) Live {
+	if l.State != station.OnAir {
+		shown = station.Counters{Likes: l.Stats.Likes, Reports: l.Stats.Reports}
+	}
 	j := Live{
 		LiveID: l.ID, CreatorID: l.CreatorID, Title: l.Title, StartedAt: l.StartedAt.UTC(),
 		ZoneGeo: l.ZoneGeo, Tags: append([]string{}, l.Tags...), ClassificationAge: l.ClassificationAge,
-		State: string(l.State), Message: l.Message(),
+		State: string(l.State), Message: l.Message(), Counters: newCounters(shown),
 	}
 	if l.State == station.OnAir {
 		j.HLSURL = o.to("live", l.ID, "index.m3u8")
@@ -56,14 +63,18 @@ func newLive(l station.Live, o origin) Live {
 
 // LiveList is one page of lives, the newest first.
 type LiveList struct {
-	Lives      []Live     `json:"lives" nullable:"false"`
-	NextBefore *time.Time `json:"next_before,omitempty" doc:"Pass it as before to get the next page; absent on the last."`
+	Lives []Live `json:"lives" nullable:"false"`
+	Next
 }
 
 type listLivesInput struct {
-	State  string    `query:"state" enum:"on_air,ended,lost,all" default:"on_air" doc:"Which lives."`
-	Limit  int       `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many at most."`
-	Before time.Time `query:"before" doc:"Only those started before (RFC 3339)."`
+	State     string    `query:"state" enum:"on_air,ended,lost,all" default:"on_air" doc:"Which lives."`
+	CreatorID string    `query:"creator_id" maxLength:"200" doc:"Only those of this creator."`
+	ZoneGeo   string    `query:"zone_geo" maxLength:"100" doc:"Only those about this place."`
+	Tag       string    `query:"tag" maxLength:"50" doc:"Only those with this tag."`
+	Text      string    `query:"q" maxLength:"200" doc:"Only those whose title has all these words, or words that begin so; case and accents do not matter."`
+	Since     time.Time `query:"since" doc:"Only those started then or later (RFC 3339)."`
+	PageInput
 }
 
 type listLivesOutput struct {
@@ -72,7 +83,14 @@ type listLivesOutput struct {
 }
 
 func (a *API) listLives(ctx context.Context, in *listLivesInput) (*listLivesOutput, error) {
-	q := station.LiveQuery{State: station.LiveState(in.State), Limit: in.Limit, Before: in.Before}
+	before, id, err := in.after()
+	if err != nil {
+		return nil, err
+	}
+	q := station.LiveQuery{
+		State: station.LiveState(in.State), CreatorID: in.CreatorID, ZoneGeo: in.ZoneGeo, Tag: strings.ToLower(in.Tag), Text: in.Text,
+		Since: in.Since, Limit: in.Limit, Before: before, BeforeID: id,
+	}
 	if in.State == "all" {
 		q.State = ""
 	}
@@ -80,15 +98,29 @@ func (a *API) listLives(ctx context.Context, in *listLivesInput) (*listLivesOutp
 	if err != nil {
 		return nil, a.failed(ctx, "list lives", err)
 	}
-	o := originOf(ctx)
+	o, counters := a.originOf(ctx), a.counters(ctx, lives...)
 	out := &listLivesOutput{CacheControl: o.cacheControl(), Body: LiveList{Lives: make([]Live, len(lives))}}
 	for i, l := range lives {
-		out.Body.Lives[i] = newLive(l, o)
+		out.Body.Lives[i] = newLive(l, counters[l.ID], o)
 	}
-	if len(lives) > 0 && len(lives) == in.Limit {
-		out.Body.NextBefore = &out.Body.Lives[len(lives)-1].StartedAt
+	if n := len(lives); n > 0 {
+		out.Body.Next = in.next(n, lives[n-1].StartedAt, lives[n-1].ID)
 	}
 	return out, nil
+}
+
+// counters are those of the lives that are on air.
+func (a *API) counters(ctx context.Context, lives ...station.Live) map[string]station.Counters {
+	var ids []string
+	for _, l := range lives {
+		if l.State == station.OnAir {
+			ids = append(ids, l.ID)
+		}
+	}
+	if len(ids) == 0 || a.config.Audience == nil {
+		return nil
+	}
+	return a.config.Audience.Counters(ctx, ids...)
 }
 
 type getLiveInput struct {
@@ -105,8 +137,8 @@ func (a *API) getLive(ctx context.Context, in *getLiveInput) (*getLiveOutput, er
 	if err != nil {
 		return nil, err
 	}
-	o := originOf(ctx)
-	out := &getLiveOutput{CacheControl: o.cacheControl(), Body: newLive(l, o)}
+	o := a.originOf(ctx)
+	out := &getLiveOutput{CacheControl: o.cacheControl(), Body: newLive(l, a.counters(ctx, l)[l.ID], o)}
 	if l.State != station.OnAir {
 		out.Body.Replay, err = a.replayState(ctx, l.ID)
 	}
@@ -144,13 +176,4 @@ func (a *API) replayState(ctx context.Context, liveID string) (*ReplayState, err
 	}
 	s.Step, s.Progress, s.ReplayID = "", 1, replay.ID
 	return s, nil
-}
-
-// failed logs what went wrong inside and gives the problem that says no more
-// than that.
-func (a *API) failed(ctx context.Context, what string, err error) error {
-	if ctx.Err() == nil { // else nobody waits for the answer any more
-		a.config.Logger.ErrorContext(ctx, "api: "+what, "error", err)
-	}
-	return newProblem(http.StatusInternalServerError, codeOf(500), detailOf(500))
 }

@@ -36,14 +36,20 @@ func (a *API) origin(r *http.Request) origin {
 	if a.public != nil {
 		return origin{URL: *a.public, fixed: true}
 	}
-	if !isHost(r.Host) { // HTTP/1.0, or nonsense: paths have to do
-		return origin{URL: url.URL{Path: "/"}}
-	}
-	o := origin{URL: url.URL{Scheme: "http", Host: r.Host}}
+	return a.requestOrigin(r)
+}
+
+// requestOrigin is where a request says it went, before any proxy that is
+// trusted.
+func (a *API) requestOrigin(r *http.Request) origin {
+	o := origin{URL: url.URL{Scheme: "http"}}
 	if r.TLS != nil {
 		o.Scheme = "https"
 	}
-	if !a.config.TrustProxy {
+	if isHost(r.Host) { // else HTTP/1.0, or nonsense
+		o.Host = r.Host
+	}
+	if !a.trusted(peerAddress(r)) {
 		return o
 	}
 	if proto := r.Header.Get("X-Forwarded-Proto"); proto == "http" || proto == "https" {
@@ -61,8 +67,14 @@ func isHost(s string) bool {
 	return err == nil && s != "" && u.Host == s
 }
 
-// to is the URL of a path under the origin.
-func (o origin) to(elem ...string) string { return o.JoinPath(elem...).String() }
+// to is the URL of a path under the origin, or the path where nobody knows the
+// host.
+func (o origin) to(elem ...string) string {
+	if o.Host == "" {
+		o.URL = url.URL{Path: "/"}
+	}
+	return o.JoinPath(elem...).String()
+}
 
 // cacheControl lets caches keep an answer for the second that a playlist is
 // kept, unless a forged Host header could then reach other people.

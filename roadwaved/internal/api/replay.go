@@ -35,14 +35,11 @@ func newReplay(r station.Replay, o origin) Replay {
 
 // ReplayList is one page of replays, the newest first.
 type ReplayList struct {
-	Replays    []Replay   `json:"replays" nullable:"false"`
-	NextBefore *time.Time `json:"next_before,omitempty" doc:"Pass it as before to get the next page; absent on the last."`
+	Replays []Replay `json:"replays" nullable:"false"`
+	Next
 }
 
-type listReplaysInput struct {
-	Limit  int       `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many at most."`
-	Before time.Time `query:"before" doc:"Only those published before (RFC 3339)."`
-}
+type listReplaysInput struct{ PageInput }
 
 type listReplaysOutput struct {
 	CacheControl string `header:"Cache-Control"`
@@ -50,17 +47,21 @@ type listReplaysOutput struct {
 }
 
 func (a *API) listReplays(ctx context.Context, in *listReplaysInput) (*listReplaysOutput, error) {
-	replays, err := a.config.Replays.ListReplays(ctx, station.ReplayQuery{Limit: in.Limit, Before: in.Before})
+	before, id, err := in.after()
+	if err != nil {
+		return nil, err
+	}
+	replays, err := a.config.Replays.ListReplays(ctx, station.ReplayQuery{Limit: in.Limit, Before: before, BeforeID: id})
 	if err != nil {
 		return nil, a.failed(ctx, "list replays", err)
 	}
-	o := originOf(ctx)
+	o := a.originOf(ctx)
 	out := &listReplaysOutput{CacheControl: o.cacheControl(), Body: ReplayList{Replays: make([]Replay, len(replays))}}
 	for i, r := range replays {
 		out.Body.Replays[i] = newReplay(r, o)
 	}
-	if len(replays) > 0 && len(replays) == in.Limit {
-		out.Body.NextBefore = &out.Body.Replays[len(replays)-1].PublishedAt
+	if n := len(replays); n > 0 {
+		out.Body.Next = in.next(n, replays[n-1].PublishedAt, replays[n-1].ID)
 	}
 	return out, nil
 }
@@ -82,6 +83,6 @@ func (a *API) getReplay(ctx context.Context, in *getReplayInput) (*getReplayOutp
 	if err != nil {
 		return nil, a.failed(ctx, "read replay", err)
 	}
-	o := originOf(ctx)
+	o := a.originOf(ctx)
 	return &getReplayOutput{CacheControl: o.cacheControl(), Body: newReplay(r, o)}, nil
 }

@@ -10,12 +10,15 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 )
 
-type originKey struct{}
+type requestKey struct{}
 
-func originOf(ctx context.Context) origin {
-	o, _ := ctx.Value(originKey{}).(origin)
-	return o
+// requestOf is the request that an operation answers.
+func requestOf(ctx context.Context) *http.Request {
+	r, _ := ctx.Value(requestKey{}).(*http.Request)
+	return r
 }
+
+func (a *API) originOf(ctx context.Context) origin { return a.origin(requestOf(ctx)) }
 
 // describe mounts the JSON operations, which document themselves, and
 // documents by hand the routes that huma does not serve.
@@ -31,10 +34,10 @@ func (a *API) describe() {
 			Components: &huma.Components{
 				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
 				SecuritySchemes: map[string]*huma.SecurityScheme{
-					"creator": {Type: "http", Scheme: "bearer", Description: "The creator's token. In open mode it is the creator_id itself."},
+					"creator": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "Who sends the request: a JSON Web Token with sub, exp and, for some, premium and role. In open mode it is the id itself."},
 				},
 			},
-			Tags: []*huma.Tag{{Name: "lives"}, {Name: "replays"}, {Name: "broadcast"}, {Name: "media"}},
+			Tags: []*huma.Tag{{Name: "lives"}, {Name: "audience"}, {Name: "replays"}, {Name: "broadcast"}, {Name: "media"}},
 		},
 		Formats:       map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
 		DefaultFormat: "application/json",
@@ -44,7 +47,7 @@ func (a *API) describe() {
 	read := func(id, path, tag, summary string, errs ...int) huma.Operation {
 		return huma.Operation{
 			OperationID: id, Method: http.MethodGet, Path: path, Tags: []string{tag}, Summary: summary,
-			Errors: append(errs, http.StatusUnprocessableEntity),
+			Errors: append(errs, http.StatusUnprocessableEntity, http.StatusServiceUnavailable),
 		}
 	}
 	huma.Register(h, read("list-lives", "/v1/lives", "lives", "Lives, the newest first"), a.listLives)
@@ -52,9 +55,15 @@ func (a *API) describe() {
 	huma.Register(h, read("list-replays", "/v1/replays", "replays", "Replays, the newest first"), a.listReplays)
 	huma.Register(h, read("get-replay", "/v1/replays/{replay_id}", "replays", "One replay", http.StatusNotFound), a.getReplay)
 
+	if a.config.Audience != nil {
+		a.describeAudience(h)
+	}
 	doc := h.OpenAPI()
 	d := documenter{doc, doc.Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "")}
 	d.streams()
+	if a.config.Audience != nil {
+		d.listeners()
+	}
 	if a.config.WHIP != nil {
 		d.whip()
 	}
@@ -65,12 +74,32 @@ func (a *API) describe() {
 	a.doc = doc
 }
 
-// publicAnswer gives the handlers the origin of their URLs and lets pages of
-// other sites read the answers: they are the same for everybody.
+// describeAudience mounts what listeners do.
+func (a *API) describeAudience(h huma.API) {
+	write := func(id, path, summary string, status int) huma.Operation {
+		return huma.Operation{
+			OperationID: id, Method: http.MethodPost, Path: "/v1/lives/{live_id}/" + path, Tags: []string{"audience"}, Summary: summary,
+			DefaultStatus: status, MaxBodyBytes: maxNote, Security: []map[string][]string{{}, {"creator": {}}},
+			Errors: []int{
+				http.StatusBadRequest, http.StatusUnauthorized, http.StatusNotFound, http.StatusGone, http.StatusRequestEntityTooLarge,
+				http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusServiceUnavailable,
+			},
+		}
+	}
+	huma.Register(h, write("join", "listeners", "Begin to listen", http.StatusCreated), a.join)
+	huma.Register(h, write("like", "likes", "Like a live, once", http.StatusOK), a.like)
+	huma.Register(h, write("report", "reports", "Report a live, once", http.StatusOK), a.report)
+}
+
+// maxNote bounds what listeners send about themselves.
+const maxNote = 4 << 10
+
+// publicAnswer gives the handlers their request, and lets pages of other sites
+// read the answers: they are the same for everybody.
 func (a *API) publicAnswer(ctx huma.Context, next func(huma.Context)) {
 	r, _ := humago.Unwrap(ctx)
 	ctx.SetHeader("Access-Control-Allow-Origin", "*")
-	next(huma.WithValue(ctx, originKey{}, a.origin(r)))
+	next(huma.WithValue(ctx, requestKey{}, r))
 }
 
 // A documenter writes operations that are plain handlers into the document.
@@ -102,24 +131,42 @@ func (d documenter) errors(op *huma.Operation, statuses ...string) {
 
 func (d documenter) streams() {
 	event := d.doc.Components.Schemas.Schema(reflect.TypeFor[Event](), true, "")
+	counters := d.doc.Components.Schemas.Schema(reflect.TypeFor[Counters](), true, "")
 	stream := func(op *huma.Operation, events string) {
-		op.Description = "Server-sent events. Each event's data is an Event as JSON: " + events +
+		op.Description = "Server-sent events: " + events + " Each event's data is an Event as JSON, that of “counters” is Counters." +
 			" A quiet stream carries comments; after “ended” it closes. Who loses it comes back."
 		op.Responses["200"] = &huma.Response{
 			Description: "Events until the live is over.",
-			Content:     map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString, Description: "data: an Event.", Extensions: map[string]any{"x-event": event.Ref}}}},
+			Content:     map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString, Description: "data: an Event, or Counters.", Extensions: map[string]any{"x-event": event.Ref, "x-counters": counters.Ref}}}},
 		}
 	}
 	d.add(http.MethodGet, "/v1/lives/{live_id}/events", "listen-events", "lives", "What listeners must know, as it happens", func(op *huma.Operation) {
-		stream(op, "ended.")
+		stream(op, "counters, ended.")
 		d.errors(op, "404", "503")
 	})
 	d.add(http.MethodGet, "/whip/{live_id}/events", "creator-events", "broadcast", "What the creator must know, as it happens", func(op *huma.Operation) {
-		stream(op, "warning, ended.")
+		stream(op, "warning, counters, ended.")
 		op.Security = []map[string][]string{{"creator": {}}}
 		d.errors(op, "401", "403", "404", "503")
 	})
+	d.add(http.MethodOptions, "/whip/{live_id}/events", "creator-events-options", "broadcast", "What the stream takes (CORS)", func(op *huma.Operation) {
+		op.Responses["204"] = empty("Headers only.")
+	})
 }
+
+func (d documenter) listeners() {
+	const path = "/v1/lives/{live_id}/listeners/{listener_id}"
+	d.add(http.MethodPut, path, "heartbeat", "audience", "Still listening", func(op *huma.Operation) {
+		op.Responses["204"] = empty("Heard.")
+		d.errors(op, "404", "410", "429", "503")
+	})
+	d.add(http.MethodDelete, path, "leave", "audience", "Stop listening", func(op *huma.Operation) {
+		op.Responses["204"] = empty("Counted out, now or before.")
+		d.errors(op, "404", "410", "503")
+	})
+}
+
+func empty(description string) *huma.Response { return &huma.Response{Description: description} }
 
 func (d documenter) whip() {
 	creator := []map[string][]string{{"creator": {}}}
@@ -127,7 +174,6 @@ func (d documenter) whip() {
 	body := func(contentType string) map[string]*huma.MediaType {
 		return map[string]*huma.MediaType{contentType: {Schema: text}}
 	}
-	empty := func(description string) *huma.Response { return &huma.Response{Description: description} }
 	d.add(http.MethodPost, "/whip", "go-live", "broadcast", "Go live (RFC 9725)", func(op *huma.Operation) {
 		op.Security = creator
 		op.Parameters = append(op.Parameters,
@@ -145,7 +191,7 @@ func (d documenter) whip() {
 				"Link":     {Schema: text, Description: `STUN and TURN servers, rel="ice-server".`},
 			},
 		}
-		d.errors(op, "400", "401", "413", "415", "422", "503")
+		d.errors(op, "400", "401", "413", "415", "422", "429", "503")
 	})
 	d.add(http.MethodOptions, "/whip", "whip-options", "broadcast", "What the endpoint takes (CORS, Accept-Post)", func(op *huma.Operation) {
 		op.Responses["204"] = empty("Headers only.")
@@ -156,12 +202,12 @@ func (d documenter) whip() {
 		op.RequestBody = &huma.RequestBody{Required: true, Content: body("application/trickle-ice-sdpfrag")}
 		op.Responses["200"] = &huma.Response{Description: "ICE restarted; new ETag.", Content: body("application/trickle-ice-sdpfrag")}
 		op.Responses["204"] = empty("Candidates taken.")
-		d.errors(op, "400", "401", "404", "412", "415", "422", "428")
+		d.errors(op, "400", "401", "403", "404", "412", "415", "422", "428", "503")
 	})
 	d.add(http.MethodDelete, "/whip/{live_id}", "end-live", "broadcast", "End the live", func(op *huma.Operation) {
 		op.Security = creator
 		op.Responses["200"] = empty("The live is over.")
-		d.errors(op, "401", "404")
+		d.errors(op, "401", "403", "404", "503")
 	})
 	d.add(http.MethodOptions, "/whip/{live_id}", "whip-live-options", "broadcast", "What the live takes (CORS)", func(op *huma.Operation) {
 		op.Responses["204"] = empty("Headers only.")

@@ -1,12 +1,9 @@
 package api
 
 import (
-	"cmp"
-	"encoding/json"
-	"errors"
-	"fmt"
+	"context"
 	"net/http"
-	"sync"
+	"net/netip"
 	"time"
 
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
@@ -22,31 +19,34 @@ func (a *API) listenerEvents(w http.ResponseWriter, r *http.Request) {
 
 // creatorEvents streams what the creator of a live must know, to nobody else.
 func (a *API) creatorEvents(w http.ResponseWriter, r *http.Request) {
-	a.stream(w, r, ToCreator, func(l station.Live) error {
-		if a.config.Creator == nil {
-			return nil
-		}
-		creator, err := a.config.Creator(r)
-		if err != nil {
-			w.Header().Set("WWW-Authenticate", "Bearer")
-			return newProblem(http.StatusUnauthorized, "unauthorized", "Identifiez-vous pour suivre ce live.")
-		}
-		if cmp.Or(creator, station.AnonymousCreator) != l.CreatorID {
-			return newProblem(http.StatusForbidden, "not-your-live", "Ce live n'est pas le vôtre.")
-		}
-		return nil
-	})
+	who, err := a.identify(r)
+	if err != nil {
+		a.writeError(w, r, err)
+		return
+	}
+	a.stream(w, r, ToCreator, func(l station.Live) error { return a.mayFollow(who, l) })
+}
+
+// creatorEventsOptions lets pages of other sites send a token to creatorEvents.
+func creatorEventsOptions(w http.ResponseWriter, _ *http.Request) {
+	h := w.Header()
+	h.Set("Allow", "GET, HEAD, OPTIONS")
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Allow-Methods", "GET, OPTIONS")
+	h.Set("Access-Control-Allow-Headers", "Authorization")
+	h.Set("Access-Control-Max-Age", "86400")
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // stream sends the events of a live until it is over, the reader leaves or
 // the API closes (the HTML standard, §9.2 server-sent events).
 func (a *API) stream(w http.ResponseWriter, r *http.Request, to Audience, allow func(station.Live) error) {
-	if !a.streams.enter() {
-		w.Header().Set("Retry-After", "30")
-		writeProblem(w, newProblem(http.StatusServiceUnavailable, "too-many-streams", "Trop de connexions en ce moment. Veuillez réessayer dans quelques minutes."))
+	from := a.client(r)
+	if !a.streams.enter(from) {
+		writeProblem(w, tooManyStreams())
 		return
 	}
-	defer a.streams.leave()
+	defer a.streams.leave(from)
 
 	// Subscribed first, read after: an end in between is seen twice, not never.
 	id := r.PathValue("live_id")
@@ -56,9 +56,8 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, to Audience, allow 
 	if err == nil {
 		err = allow(live)
 	}
-	var p *Problem
-	if errors.As(err, &p) {
-		writeProblem(w, p)
+	if err != nil {
+		a.writeError(w, r, err)
 		return
 	}
 
@@ -70,26 +69,41 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, to Audience, allow 
 		_ = s.send(Ended(live, to))
 		return
 	}
-	a.relay(r, s, events)
+	vigil, leave := a.vigils.join(id)
+	defer leave()
+	a.relay(r, s, follower{id, to, events, vigil})
 }
 
-func (a *API) relay(r *http.Request, s sseWriter, events <-chan Event) {
+// A follower is somebody who follows a live.
+type follower struct {
+	liveID string
+	to     Audience
+	events <-chan Event
+	vigil  *vigil
+}
+
+func (a *API) relay(r *http.Request, s sseWriter, f follower) {
 	keepAlive := time.NewTicker(a.config.KeepAlive)
 	defer keepAlive.Stop()
 	for {
 		var err error
 		select {
-		case e, ok := <-events:
+		case e, ok := <-f.events:
 			if !ok {
 				return // too slow; the reader comes back and reads the state anew
 			}
 			if err = s.send(e); err == nil && e.Type == EventEnded {
 				return
 			}
+		case <-f.vigil.over:
+			_ = s.send(Ended(f.vigil.end, f.to))
+			return
 		case <-keepAlive.C:
-			err = s.comment()
-		case <-a.streams.done:
-			s.finish(events)
+			if err = s.comment(); err == nil {
+				f.vigil.look(r.Context(), a.config.Lives, f.liveID, a.config.KeepAlive/2)
+			}
+		case <-a.streams.closed.Done():
+			s.finish(f.events)
 			return
 		case <-r.Context().Done():
 			return
@@ -113,17 +127,18 @@ func (s sseWriter) open() error {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("X-Accel-Buffering", "no") // else NGINX collects events
+	h.Set("Connection", "close")     // a stream is the last on its connection
 	_ = s.rc.SetReadDeadline(time.Time{})
 	// A reader that lost the server comes back after 3 s.
-	return s.write("retry: 3000\n\n")
+	return s.write([]byte("retry: 3000\n\n"))
 }
 
 func (s sseWriter) send(e Event) error {
-	data, err := json.Marshal(e)
+	frame, err := e.frame()
 	if err != nil {
 		return err
 	}
-	return s.write(fmt.Sprintf("event: %s\ndata: %s\n\n", e.Type, data))
+	return s.write(frame)
 }
 
 // finish sends what was published before the API closed: lives end as the daemon
@@ -141,11 +156,11 @@ func (s sseWriter) finish(events <-chan Event) {
 	}
 }
 
-func (s sseWriter) comment() error { return s.write(":\n\n") }
+func (s sseWriter) comment() error { return s.write([]byte(":\n\n")) }
 
-func (s sseWriter) write(text string) error {
+func (s sseWriter) write(text []byte) error {
 	_ = s.rc.SetWriteDeadline(time.Now().Add(streamWrite))
-	if _, err := s.w.Write([]byte(text)); err != nil {
+	if _, err := s.w.Write(text); err != nil {
 		return err
 	}
 	return s.rc.Flush()
@@ -154,29 +169,36 @@ func (s sseWriter) write(text string) error {
 // streams counts the event streams and ends them all.
 type streams struct {
 	places chan struct{}
-	done   chan struct{}
-	once   sync.Once
+	crowds crowds
+	closed context.Context // a context for the functions that run after it
+	close  context.CancelFunc
 }
 
-func (s *streams) init(n int) {
+func (s *streams) init(n, perAddress int) {
 	s.places = make(chan struct{}, n)
-	s.done = make(chan struct{})
+	s.crowds.limit = perAddress
+	s.closed, s.close = context.WithCancel(context.Background())
 }
 
-func (s *streams) enter() bool {
-	select {
-	case <-s.done:
+func (s *streams) enter(from netip.Addr) bool {
+	if s.closed.Err() != nil || !s.crowds.enter(from) {
 		return false
-	default:
 	}
 	select {
 	case s.places <- struct{}{}:
 		return true
 	default:
+		s.crowds.leave(from)
 		return false
 	}
 }
 
-func (s *streams) leave() { <-s.places }
+func (s *streams) leave(from netip.Addr) {
+	<-s.places
+	s.crowds.leave(from)
+}
 
-func (s *streams) close() { s.once.Do(func() { close(s.done) }) }
+func tooManyStreams() *Problem {
+	p := newProblem(http.StatusServiceUnavailable, "too-many-streams", "Trop de connexions en ce moment. Veuillez réessayer dans quelques minutes.")
+	return p.retryAfter(30 * time.Second)
+}

@@ -3,7 +3,6 @@ package api_test
 import (
 	"bufio"
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/roadwave/roadwave/roadwaved/internal/api"
+	"github.com/roadwave/roadwave/roadwaved/internal/auth"
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
 )
 
@@ -146,19 +146,32 @@ func TestCloseLetsTheEndThrough(t *testing.T) {
 }
 
 func TestCreatorStreamIsTheirs(t *testing.T) {
-	a := newAPI(t, func(c *api.Config) {
-		c.Creator = func(r *http.Request) (string, error) {
-			token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-			if !ok {
-				return "", errors.New("no token")
-			}
-			return token, nil
-		}
-	})
-	for token, want := range map[string]int{"": 401, "Bearer mallory": 403, "Bearer elise": 200} {
+	a := newAPI(t, func(c *api.Config) { c.Identify = tokens })
+	for token, want := range map[string]int{"": 401, "Bearer expired": 401, "Bearer away": 503, "Bearer mallory": 403, "Bearer elise": 200, "Bearer operator": 200} {
 		w := do(a, "HEAD", "/whip/"+onAirID+"/events", "Authorization", token)
-		if w.Code != want || (want == 401) != (w.Header().Get("WWW-Authenticate") != "") {
+		if w.Code != want || (want == 401) != (w.Header().Get("WWW-Authenticate") != "") || (want == 503) != (w.Header().Get("Retry-After") != "") {
 			t.Errorf("%q: %d %v", token, w.Code, w.Header())
+		}
+	}
+	w := do(a, "OPTIONS", "/whip/"+onAirID+"/events")
+	if w.Code != 204 || w.Header().Get("Access-Control-Allow-Headers") != "Authorization" {
+		t.Errorf("preflight: %d %v", w.Code, w.Header())
+	}
+}
+
+// In open mode everybody is who they say, and who did not say is the anonymous
+// creator.
+func TestCreatorStreamInOpenMode(t *testing.T) {
+	open, err := auth.Open("open", auth.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newCatalog()
+	c.lives[0].CreatorID = station.AnonymousCreator
+	a := newAPI(t, func(cfg *api.Config) { cfg.Lives, cfg.Identify = c, open.Identify })
+	for token, want := range map[string]int{"": 200, "Bearer elise": 403, "Bearer anonyme": 200} {
+		if w := do(a, "HEAD", "/whip/"+onAirID+"/events", "Authorization", token); w.Code != want {
+			t.Errorf("%q: %d", token, w.Code)
 		}
 	}
 }
