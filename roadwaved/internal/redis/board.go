@@ -48,7 +48,7 @@ for i = 2, #ARGV do
 end
 return #ARGV - 1
 `)
-	countScript = goredis.NewScript(dropOver + `
+	slotCountScript = goredis.NewScript(dropOver + `
 return redis.call('ZCARD', KEYS[1])
 `)
 )
@@ -57,7 +57,7 @@ return redis.call('ZCARD', KEYS[1])
 func (b *Board) Acquire(ctx context.Context, liveID string, limit int, lease time.Duration) error {
 	got, err := acquireScript.Run(ctx, b.client, []string{slotsKey}, liveID, limit, lease.Milliseconds()).Int()
 	if err != nil {
-		return fmt.Errorf("redis: taking a slot for live %s: %w", liveID, err)
+		return fmt.Errorf("redis: taking a slot for live %s: %w", liveID, away(err))
 	}
 	if got == 0 {
 		return fmt.Errorf("redis: %d slots taken: %w", limit, station.ErrFull)
@@ -76,7 +76,7 @@ func (b *Board) Renew(ctx context.Context, lease time.Duration, liveIDs ...strin
 		args = append(args, id)
 	}
 	if err := renewScript.Run(ctx, b.client, []string{slotsKey}, args...).Err(); err != nil {
-		return fmt.Errorf("redis: renewing %d slots: %w", len(liveIDs), err)
+		return fmt.Errorf("redis: renewing %d slots: %w", len(liveIDs), away(err))
 	}
 	return nil
 }
@@ -84,16 +84,16 @@ func (b *Board) Renew(ctx context.Context, lease time.Duration, liveIDs ...strin
 // Release implements [station.Board].
 func (b *Board) Release(ctx context.Context, liveID string) error {
 	if err := b.client.ZRem(ctx, slotsKey, liveID).Err(); err != nil {
-		return fmt.Errorf("redis: giving back the slot of live %s: %w", liveID, err)
+		return fmt.Errorf("redis: giving back the slot of live %s: %w", liveID, away(err))
 	}
 	return nil
 }
 
 // Count implements [station.Board].
 func (b *Board) Count(ctx context.Context) (int, error) {
-	n, err := countScript.Run(ctx, b.client, []string{slotsKey}).Int()
+	n, err := slotCountScript.Run(ctx, b.client, []string{slotsKey}).Int()
 	if err != nil {
-		return 0, fmt.Errorf("redis: counting slots: %w", err)
+		return 0, fmt.Errorf("redis: counting slots: %w", away(err))
 	}
 	return n, nil
 }

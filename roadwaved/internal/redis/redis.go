@@ -61,6 +61,7 @@ type Redis struct {
 	connect func() goredis.UniversalClient
 	client  goredis.UniversalClient
 	server  *embedded // nil when the server is elsewhere
+	touches *touches
 
 	mu      sync.Mutex
 	closed  chan struct{}  // closed by Close
@@ -76,7 +77,9 @@ func newRedis(cfg Config, opt *goredis.Options, server *embedded) *Redis {
 	opt.PipelinePoolSize = -1
 	opt.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	connect := func() goredis.UniversalClient { return goredis.NewClient(opt) }
-	return &Redis{cfg: cfg, connect: connect, client: connect(), server: server, closed: make(chan struct{})}
+	r := &Redis{cfg: cfg, connect: connect, client: connect(), server: server, closed: make(chan struct{})}
+	r.touches = newTouches(r)
+	return r
 }
 
 // Dial connects to the server a URL names: redis://[user:password@]host:port/db,
@@ -109,7 +112,7 @@ func Embedded(cfg Config) (*Redis, error) {
 // Ping tells whether the server answers.
 func (r *Redis) Ping(ctx context.Context) error {
 	if err := r.client.Ping(ctx).Err(); err != nil {
-		return fmt.Errorf("redis: %w", err)
+		return fmt.Errorf("redis: %w", away(err))
 	}
 	return nil
 }

@@ -1,0 +1,58 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/roadwave/roadwave/roadwaved/internal/station"
+)
+
+// away marks the errors of a server that may answer later with
+// [station.ErrAway], and leaves others as they are.
+func away(err error) error {
+	if err == nil || errors.Is(err, station.ErrAway) || !isAway(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", station.ErrAway, err)
+}
+
+// awayReplies begin the answers of a server that cannot serve now: it starts, is
+// full or busy, has no master, or is not the master any more.
+var awayReplies = []string{
+	"LOADING ", "READONLY ", "CLUSTERDOWN ", "MASTERDOWN ", "TRYAGAIN ", "BUSY ", "NOREPLICAS ", "MISCONF ", "OOM ", "UNBLOCKED ",
+	"ERR max number of clients reached",
+}
+
+// awayTexts are in errors of go-redis that are nothing but text.
+var awayTexts = []string{"all sentinels specified in configuration are unreachable", "cluster has no nodes", "connection not available"}
+
+func isAway(err error) bool {
+	var network net.Error
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, goredis.ErrClosed):
+		return false // our own doing
+	case errors.As(err, &network), errors.Is(err, context.DeadlineExceeded), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
+		errors.Is(err, net.ErrClosed), errors.Is(err, goredis.ErrPoolTimeout), errors.Is(err, goredis.ErrPoolExhausted):
+		return true
+	}
+	if reply := (goredis.Error)(nil); errors.As(err, &reply) {
+		for _, prefix := range awayReplies {
+			if strings.HasPrefix(reply.Error(), prefix) {
+				return true
+			}
+		}
+		return false
+	}
+	for _, text := range awayTexts {
+		if strings.Contains(err.Error(), text) {
+			return true
+		}
+	}
+	return false
+}
