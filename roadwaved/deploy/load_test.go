@@ -2,13 +2,11 @@ package deploy_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -110,22 +108,27 @@ func (c *crowd) fetch(ctx context.Context, client *http.Client, name string) str
 	return string(a.body)
 }
 
-// onAir is a live in real time, its origin, and an NGINX in front of it.
-func onAir(t testing.TB) (*origin, *deploy.Nginx) {
-	live := newLive(t, hls.Config{}, 40*time.Second)
+// onAir is lives in real time, with an origin of their own and an NGINX in front
+// of it; direct is the URL of another server for the same lives. The segments of
+// each end at another moment than those of the others.
+func onAir(t testing.TB, lives int) (o *origin, n *deploy.Nginx, direct string) {
 	mux := http.NewServeMux()
-	mux.Handle("/live/"+liveID+"/", live)
-	o := newOrigin(t, mux)
-	n := deploytest.Nginx(t, deploy.NginxConfig{Daemons: []string{o.address()}})
 	ctx, stop := context.WithCancel(t.Context())
-	fed := make(chan struct{})
-	go func() {
-		defer close(fed)
-		feed(ctx, t, live, 40*time.Second)
-	}()
-	t.Cleanup(func() { stop(); <-fed })
-	return o, n
+	var feeding sync.WaitGroup
+	for i := range lives {
+		past := 40*time.Second + time.Duration(i)*2*time.Second/time.Duration(lives)
+		live := newLive(t, hls.Config{}, past)
+		mux.Handle(livePath(i), live)
+		feeding.Go(func() { feed(ctx, t, live, past) })
+	}
+	t.Cleanup(func() { stop(); feeding.Wait() })
+	o = newOrigin(t, mux)
+	watched := httptest.NewServer(mux)
+	t.Cleanup(watched.Close)
+	return o, deploytest.Nginx(t, deploy.NginxConfig{Daemons: []string{o.address()}}), watched.URL
 }
+
+func livePath(i int) string { return fmt.Sprintf("/live/%s%d/", liveID[:35], i) }
 
 // feed goes on with the live after d, in real time.
 func feed(ctx context.Context, t testing.TB, live *hls.Live, d time.Duration) {
@@ -188,4 +191,102 @@ func edge(ctx context.Context, direct, through string) []time.Duration {
 	}
 	slices.Sort(delays)
 	return delays
+}
+
+// TestOffload lets 50 listeners listen for ten seconds.
+func TestOffload(t *testing.T) {
+	t.Parallel()
+	o, n, _ := onAir(t, 1)
+	c := crowd{base: n.URL + livePath(0) + "opus/", listeners: 50}
+	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+	defer stop()
+	c.listen(ctx)
+	asked, reached := c.requests.Load(), o.requests.Load()
+	t.Logf("%d requests at NGINX, %d at the origin; %v", asked, reached, c.how)
+	if c.failures.Load() > 0 {
+		t.Errorf("%d requests failed", c.failures.Load())
+	}
+	if asked < 200 || reached*10 > asked {
+		t.Errorf("%d of %d requests reached the origin: want less than a tenth", reached, asked)
+	}
+}
+
+// BenchmarkNGINX lets 1000 listeners listen to one live for half a minute and
+// watches the edge of that live and of seven others that are about as good as
+// alone, at other moments of the 2 s between segments.
+func BenchmarkNGINX(b *testing.B) {
+	const listeners, lives, duration = 1000, 8, 32 * time.Second
+	for b.Loop() {
+		o, n, direct := onAir(b, lives)
+		ctx, stop := context.WithTimeout(b.Context(), duration)
+		before, start := cpuOf(b, n), time.Now()
+		c := crowd{base: n.URL + livePath(0) + "opus/", listeners: listeners}
+		var crowded, others []time.Duration
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		for i := range lives {
+			wg.Go(func() {
+				path := livePath(i) + "opus/media.m3u8"
+				delays := edge(ctx, direct+path, n.URL+path)
+				mu.Lock()
+				defer mu.Unlock()
+				if i == 0 {
+					crowded = delays
+				} else {
+					others = append(others, delays...)
+				}
+			})
+		}
+		wg.Go(func() { c.listen(ctx) })
+		wg.Wait()
+		stop()
+		took := time.Since(start)
+		slices.Sort(others)
+		reached, sent := o.of(livePath(0)), o.sent.Load()
+		b.Logf("asked %d (%.1f MB), origin %d (%.1f MB all lives), failed %d, slowest %v, %v",
+			c.requests.Load(), float64(c.received.Load())/1e6, reached, float64(sent)/1e6, c.failures.Load(), time.Duration(c.slowest.Load()).Round(time.Millisecond), c.how)
+		b.Logf("edge, live of the crowd: %s; others: %s", quantiles(crowded), quantiles(others))
+		b.ReportMetric(100-100*float64(reached)/float64(c.requests.Load()), "%offload")
+		b.ReportMetric(float64(c.requests.Load())/took.Seconds(), "req/s")
+		b.ReportMetric(100*(cpuOf(b, n)-before).Seconds()/took.Seconds(), "%core")
+		b.ReportMetric(quantile(append(crowded, others...), 0.5).Seconds(), "s-edge-p50")
+		b.ReportMetric(quantile(append(crowded, others...), 0.95).Seconds(), "s-edge-p95")
+	}
+}
+
+func quantile(d []time.Duration, q float64) time.Duration {
+	if len(d) == 0 {
+		return 0
+	}
+	d = slices.Sorted(slices.Values(d))
+	return d[min(int(q*float64(len(d))), len(d)-1)]
+}
+
+func quantiles(d []time.Duration) string {
+	return fmt.Sprintf("%d segments, p50 %v, p95 %v, max %v", len(d), quantile(d, 0.5).Round(time.Millisecond), quantile(d, 0.95).Round(time.Millisecond), quantile(d, 1).Round(time.Millisecond))
+}
+
+// cpuOf is what NGINX has used, its workers too, where there is /proc.
+func cpuOf(t testing.TB, n *deploy.Nginx) time.Duration {
+	t.Helper()
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", n.PID()))
+	if err != nil {
+		return 0
+	}
+	var ticks int
+	for pid := range strings.FieldsSeq(fmt.Sprint(n.PID()) + " " + string(children)) {
+		stat, err := os.ReadFile("/proc/" + pid + "/stat")
+		if err != nil {
+			continue
+		}
+		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+		for _, f := range fields[11:13] { // utime and stime, in hundredths of a second
+			v, err := strconv.Atoi(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ticks += v
+		}
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond
 }

@@ -30,18 +30,22 @@ type origin struct {
 	delay          atomic.Int64 // nanoseconds before every answer
 	broken         atomic.Bool  // then every answer is 502
 
-	mu   sync.Mutex
-	seen []*http.Request
+	mu    sync.Mutex
+	seen  []*http.Request
+	paths map[string]int64 // requests by folder: the first two elements
 }
 
 func newOrigin(t testing.TB, h http.Handler) *origin {
 	t.Helper()
-	o := &origin{}
+	o := &origin{paths: map[string]int64{}}
 	o.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		o.requests.Add(1)
 		o.mu.Lock()
 		if len(o.seen) < 1000 {
 			o.seen = append(o.seen, r)
+		}
+		if e := strings.SplitAfterN(r.URL.Path, "/", 4); len(e) == 4 {
+			o.paths[strings.Join(e[:3], "")]++
 		}
 		o.mu.Unlock()
 		time.Sleep(time.Duration(o.delay.Load()))
@@ -56,6 +60,13 @@ func newOrigin(t testing.TB, h http.Handler) *origin {
 }
 
 func (o *origin) address() string { return o.Listener.Addr().String() }
+
+// of is how many requests were for what is in a folder like /live/7/.
+func (o *origin) of(folder string) int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.paths[folder]
+}
 
 // forget gives what was seen since the last time.
 func (o *origin) forget() []*http.Request {
