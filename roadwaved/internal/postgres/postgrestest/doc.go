@@ -1,0 +1,2 @@
+// Package postgrestest starts PostgreSQL servers for tests and demonstrations.
+package postgrestest
