@@ -147,6 +147,10 @@ func BenchmarkLives(b *testing.B) {
 			for range b.N {
 				ours, d := startMeasured(b)
 				used, held := costOfLives(b, ours, lives, ours.url+"/whip")
+				d.eventually("every recording is in the object store", time.Minute, func() bool {
+					left, err := filepath.Glob(filepath.Join(d.data, "recordings", "*.opus"))
+					return err == nil && len(left) == 0
+				})
 				kept := keptPackets(b, d)
 				d.stop()
 				bare := startRole(b, "bare")
@@ -187,7 +191,7 @@ func costOfLives(b *testing.B, p process, lives int, endpoint string) (percent, 
 
 // keptPackets is how much of what was sent is in the recordings.
 func keptPackets(b *testing.B, d *testDaemon) float64 {
-	paths, err := filepath.Glob(filepath.Join(d.data, "recordings", "*.opus"))
+	paths, err := filepath.Glob(filepath.Join(d.data, "objects", "raw", "*.opus"))
 	if err != nil || len(paths) == 0 {
 		b.Fatal("no recordings: ", err)
 	}

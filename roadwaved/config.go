@@ -7,11 +7,14 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/roadwave/roadwave/roadwaved/internal/auth"
 )
 
 // Config is all that can be set. Its defaults are defaultConfig; a
@@ -21,6 +24,14 @@ type Config struct {
 	AdminListen string
 	Data        string
 	PublicURL   string
+	Proxies     []netip.Prefix
+
+	DatabaseURL string
+	RedisURL    string
+	StorageURL  string
+	NodeURL     string
+
+	NodePatience time.Duration
 
 	MediaUDP     string
 	MediaHost    []string
@@ -34,9 +45,15 @@ type Config struct {
 	Ladder   string
 	Auth     string
 
+	PerAddress perAddress
+
 	Workers          int
 	FFmpeg           string
 	SilenceThreshold float64
+
+	CleanAt        time.Duration
+	RawRetention   time.Duration
+	AuditRetention time.Duration
 
 	LogFormat string
 	LogLevel  slog.Level
@@ -51,11 +68,21 @@ func defaultConfig() Config {
 		NoticeAfter: 4 * time.Second,
 		EndAfter:    12 * time.Second,
 		MaxLives:    100,
-		Ladder:      "ondemand",
+		Ladder:      "auto",
 		Auth:        "open",
 		Workers:     1,
-		LogFormat:   "text",
-		LogLevel:    slog.LevelInfo,
+
+		Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
+
+		NodePatience: 90 * time.Second,
+		PerAddress:   perAddress{Listeners: 200, Reactors: 100, Joins: 600, Reactions: 300, Publishes: 30, Streams: 200},
+
+		CleanAt:        3 * time.Hour,
+		RawRetention:   7 * 24 * time.Hour,
+		AuditRetention: 90 * 24 * time.Hour,
+
+		LogFormat: "text",
+		LogLevel:  slog.LevelInfo,
 	}
 }
 
@@ -74,35 +101,30 @@ func (c *Config) flags(out io.Writer) *flag.FlagSet {
 	f.StringVar(&c.AdminListen, "admin-listen", c.AdminListen, "operators' HTTP `address`: health, pprof")
 	f.StringVar(&c.Data, "data", c.Data, "`folder` of recordings, database and objects")
 	f.StringVar(&c.PublicURL, "public-url", c.PublicURL, "`URL` that listeners use (default: from each request)")
+	f.Var((*prefixes)(&c.Proxies), "trusted-proxies", "`networks` whose X-Forwarded-For is believed, separated by commas")
+	f.StringVar(&c.DatabaseURL, "database-url", c.DatabaseURL, "`URL` of PostgreSQL, postgres://… (default: SQLite in --data)")
+	f.StringVar(&c.RedisURL, "redis-url", c.RedisURL, "`URL` of Redis, redis://…, also of a cluster or sentinels (default: in this process)")
+	f.StringVar(&c.StorageURL, "storage-url", c.StorageURL, "`URL` of the object store, s3://bucket/prefix?endpoint=…&region=… (default: a folder in --data)")
+	f.StringVar(&c.NodeURL, "node-url", c.NodeURL, "`URL` at which other daemons reach --listen of this one (default: the address itself)")
+	f.DurationVar(&c.NodePatience, "node-patience", c.NodePatience, "another daemon not heard of for this `time` is given up, its lives are lost")
 	f.StringVar(&c.MediaUDP, "media-udp", c.MediaUDP, "`address` of the one UDP and TCP port of all lives")
 	f.Var((*list)(&c.MediaHost), "media-host", "public `host` of that port, several separated by commas (default: found)")
 	f.Var((*list)(&c.ICEServers), "ice-servers", "stun: and turn: `URLs`, separated by commas")
 	f.DurationVar(&c.NoticeAfter, "notice-after", c.NoticeAfter, "a creator whose sound stops for this `time` counts as stalled")
 	f.DurationVar(&c.EndAfter, "end-after", c.EndAfter, "a live without any sound for this `time` ends")
 	f.IntVar(&c.MaxLives, "max-lives", c.MaxLives, "`number` of lives at the same time, 1 or more")
-	f.StringVar(&c.Ladder, "ladder", c.Ladder, "when the AAC renditions are made, a `mode`: ondemand or always")
-	f.StringVar(&c.Auth, "auth", c.Auth, "`who` may go live: open (anybody; only on loopback)")
+	f.StringVar(&c.Ladder, "ladder", c.Ladder, "when the AAC renditions are made, a `mode`: ondemand, always, or auto (always with --storage-url)")
+	f.StringVar(&c.Auth, "auth", c.Auth, "`who` may go live: open (anybody; only on loopback), hs256:FILE or jwks:URL")
+	f.Var(&c.PerAddress, "per-address", "`limits` for one network address, 0 for none: listeners and reactors on one live, joins, reactions and attempts to publish per minute, event streams")
 	f.IntVar(&c.Workers, "workers", c.Workers, "`number` of replays made at the same time, 0 for none")
 	f.StringVar(&c.FFmpeg, "ffmpeg", c.FFmpeg, "`path` of ffmpeg (default: ffmpeg in PATH)")
 	f.Float64Var(&c.SilenceThreshold, "silence-threshold", c.SilenceThreshold, "`dBFS` below which a replay's sound is silence (default: adapts to the recording)")
+	f.Var((*clock)(&c.CleanAt), "clean-at", "`time` of day, UTC, of the daily cleaning, like 03:00")
+	f.DurationVar(&c.RawRetention, "raw-retention", c.RawRetention, "`time` for which a recording is kept after its replay is published")
+	f.DurationVar(&c.AuditRetention, "audit-retention", c.AuditRetention, "`time` for which the audit log is kept")
 	f.StringVar(&c.LogFormat, "log-format", c.LogFormat, "`format`: text or json")
 	f.TextVar(&c.LogLevel, "log-level", c.LogLevel, "`level`: debug, info, warn or error")
 	return f
-}
-
-// list is a flag of values separated by commas.
-type list []string
-
-func (l *list) String() string { return strings.Join(*l, ",") }
-
-func (l *list) Set(s string) error {
-	*l = nil
-	for v := range strings.SplitSeq(s, ",") {
-		if v = strings.TrimSpace(v); v != "" {
-			*l = append(*l, v)
-		}
-	}
-	return nil
 }
 
 // envName is the variable that sets a flag.
@@ -110,35 +132,48 @@ func envName(flagName string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(flagName, "-", "_"))
 }
 
-// parseConfig reads the environment, then args. What is left of args is
-// returned.
-func parseConfig(args []string, getenv func(string) (string, bool), out io.Writer) (Config, error) {
+// parseConfig reads the environment, then args; what is left of args is an
+// error.
+func parseConfig(args []string, getenv func(string) (string, bool)) (Config, error) {
 	c := defaultConfig()
-	f := c.flags(out)
+	rest, err := c.parse(args, getenv, noFlags)
+	if err == nil && len(rest) > 0 {
+		err = fmt.Errorf("%q is not a setting; see roadwaved --help", rest[0])
+	}
+	return c, err
+}
+
+// parse reads the environment, then args, and gives what is left of args. A
+// command adds flags of its own.
+func (c *Config) parse(args []string, getenv func(string) (string, bool), add func(*flag.FlagSet)) (rest []string, err error) {
+	f := c.flags(io.Discard)
 	f.Usage = func() {}
-	var err error
 	f.VisitAll(func(fl *flag.Flag) {
 		value, ok := getenv(envName(fl.Name))
 		if !ok {
 			return
 		}
 		if e := fl.Value.Set(value); e != nil {
+			if isSecret(fl.Name) {
+				value = "…"
+			}
 			err = errors.Join(err, fmt.Errorf("%s=%q: %w", envName(fl.Name), value, e))
 		}
 	})
 	if err != nil {
-		return c, err
+		return nil, err
 	}
+	add(f)
 	c.TURNUsername, _ = getenv(turnUserEnv)
 	c.TURNPassword, _ = getenv(turnPassEnv)
 	if err := f.Parse(args); err != nil {
-		return c, err
+		return nil, err
 	}
-	if f.NArg() > 0 {
-		return c, fmt.Errorf("%q is not a setting; see roadwaved --help", f.Arg(0))
-	}
-	return c, c.validate()
+	return f.Args(), c.validate()
 }
+
+// noFlags is for commands that add none.
+func noFlags(*flag.FlagSet) {}
 
 // validate names every setting that cannot work, and what would.
 func (c *Config) validate() error {
@@ -171,8 +206,28 @@ func (c *Config) validate() error {
 	if c.MaxLives < 1 {
 		bad("max-lives", strconv.Itoa(c.MaxLives), "want 1 or more")
 	}
-	if c.Ladder != "ondemand" && c.Ladder != "always" {
-		bad("ladder", c.Ladder, "want ondemand or always")
+	if c.Ladder != "ondemand" && c.Ladder != "always" && c.Ladder != "auto" {
+		bad("ladder", c.Ladder, "want ondemand, always or auto")
+	}
+	if c.NodePatience < 30*time.Second || c.NodePatience > time.Hour {
+		bad("node-patience", c.NodePatience.String(), "want 30s to 1h")
+	}
+	if c.RawRetention < 24*time.Hour {
+		bad("raw-retention", c.RawRetention.String(), "want 24h or more")
+	}
+	if c.AuditRetention < 24*time.Hour {
+		bad("audit-retention", c.AuditRetention.String(), "want 24h or more; the law and the mission say 2160h")
+	}
+	for _, service := range []struct{ name, value, want string }{
+		{"database-url", c.DatabaseURL, "postgres://user:password@host:5432/database"},
+		{"redis-url", c.RedisURL, "redis://host:6379/0"},
+		{"storage-url", c.StorageURL, "s3://bucket/prefix?endpoint=https://…&region=…"},
+		{"node-url", c.NodeURL, "http://10.0.0.5:8080"},
+	} {
+		if service.value != "" && !strings.Contains(service.value, "://") {
+			// What was given may hold a password: it is not repeated.
+			errs = append(errs, fmt.Errorf("--%s (%s) is not a URL: want something like %s", service.name, envName(service.name), service.want))
+		}
 	}
 	if c.Workers < 0 || c.Workers > 64 {
 		bad("workers", strconv.Itoa(c.Workers), "want 0 to 64")
@@ -183,13 +238,18 @@ func (c *Config) validate() error {
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		bad("log-format", c.LogFormat, "want text or json")
 	}
-	if c.Auth != "open" {
-		bad("auth", c.Auth, "want open; keys for creators are not there yet")
-	} else if !isLoopback(c.Listen) {
-		errs = append(errs, fmt.Errorf("--listen (%s) is %q: with --auth open anybody who reaches it may go live, so it must be a loopback address like 127.0.0.1:8080", envName("listen"), c.Listen))
+	method, err := auth.Parse(c.Auth)
+	if err != nil {
+		bad("auth", c.Auth, err.Error())
 	}
-	if !isLoopback(c.AdminListen) {
-		errs = append(errs, fmt.Errorf("--admin-listen (%s) is %q: it has no password, so it must be a loopback address like 127.0.0.1:8081", envName("admin-listen"), c.AdminListen))
+	if method.Kind == auth.OpenMode {
+		for name, address := range map[string]string{"listen": c.Listen, "admin-listen": c.AdminListen} {
+			if !isLoopback(address) {
+				errs = append(errs, fmt.Errorf("--%s (%s) is %q: with --auth open anybody who reaches it is let in; "+
+					"set --auth (%s) to hs256:FILE or jwks:URL, or use a loopback address like 127.0.0.1:8080",
+					name, envName(name), address, envName("auth")))
+			}
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -198,6 +258,9 @@ func isPort(s string) bool {
 	n, err := strconv.Atoi(s)
 	return err == nil && n >= 0 && n <= 65535
 }
+
+// isSecret tells whether a setting may hold a password.
+func isSecret(flagName string) bool { return strings.HasSuffix(flagName, "-url") }
 
 // isLoopback tells whether an address can be reached from this machine only.
 func isLoopback(address string) bool {
@@ -222,8 +285,6 @@ func (c *Config) logger(out io.Writer) *slog.Logger {
 	}
 	return slog.New(slog.NewTextHandler(out, opts))
 }
-
-var _ flag.Value = (*list)(nil)
 
 // environ is the environment of this process.
 func environ(name string) (string, bool) { return os.LookupEnv(name) }

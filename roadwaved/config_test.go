@@ -30,7 +30,7 @@ func env(pairs ...string) func(string) (string, bool) {
 }
 
 func TestConfigPrecedence(t *testing.T) {
-	c, err := parseConfig(nil, env(), io.Discard)
+	c, err := parseConfig(nil, env())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,13 +39,14 @@ func TestConfigPrecedence(t *testing.T) {
 	}
 	c, err = parseConfig(
 		[]string{"--max-lives", "7"},
-		env("ROADWAVE_MAX_LIVES", "9", "ROADWAVE_END_AFTER", "1m", "ROADWAVE_MEDIA_HOST", "a.example, b.example", "ROADWAVE_LOG_LEVEL", "warn"),
-		io.Discard,
+		env("ROADWAVE_MAX_LIVES", "9", "ROADWAVE_END_AFTER", "1m", "ROADWAVE_MEDIA_HOST", "a.example, b.example", "ROADWAVE_LOG_LEVEL", "warn",
+			"ROADWAVE_TRUSTED_PROXIES", "10.1.2.3/8, 192.0.2.7", "ROADWAVE_CLEAN_AT", "04:30"),
 	)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.MaxLives != 7 || c.EndAfter != time.Minute || len(c.MediaHost) != 2 || c.MediaHost[1] != "b.example" || c.LogLevel != slog.LevelWarn {
+	if c.MaxLives != 7 || c.EndAfter != time.Minute || len(c.MediaHost) != 2 || c.MediaHost[1] != "b.example" || c.LogLevel != slog.LevelWarn ||
+		len(c.Proxies) != 2 || c.Proxies[0].String() != "10.0.0.0/8" || c.Proxies[1].String() != "192.0.2.7/32" || c.CleanAt != 4*time.Hour+30*time.Minute {
 		t.Errorf("got %+v", c)
 	}
 }
@@ -59,11 +60,17 @@ func TestConfigRefusals(t *testing.T) {
 		"unknown flag":             {args: []string{"--no-such"}, want: []string{"no-such"}},
 		"stray argument":           {args: []string{"--workers", "1", "now"}, want: []string{`"now" is not a setting`}},
 		"not a number":             {env: []string{"ROADWAVE_MAX_LIVES", "many"}, want: []string{`ROADWAVE_MAX_LIVES="many"`}},
-		"two at once":              {args: []string{"--max-lives", "0", "--ladder", "up"}, want: []string{"--max-lives (ROADWAVE_MAX_LIVES)", "--ladder", "ondemand or always"}},
-		"open on a public address": {args: []string{"--listen", "0.0.0.0:8080"}, want: []string{"--auth open anybody", "127.0.0.1:8080"}},
+		"two at once":              {args: []string{"--max-lives", "0", "--ladder", "up"}, want: []string{"--max-lives (ROADWAVE_MAX_LIVES)", "--ladder", "ondemand, always or auto"}},
+		"open on a public address": {args: []string{"--listen", "0.0.0.0:8080"}, want: []string{"--listen", "--auth open anybody", "hs256:FILE or jwks:URL", "ROADWAVE_AUTH", "127.0.0.1:8080"}},
 		"open on every address":    {args: []string{"--listen", ":8080"}, want: []string{"--auth open anybody"}},
-		"public admin":             {args: []string{"--admin-listen", "192.0.2.1:8081"}, want: []string{"no password"}},
-		"keys that do not exist":   {args: []string{"--auth", "hs256:key"}, want: []string{"want open"}},
+		"public admin":             {args: []string{"--admin-listen", "192.0.2.1:8081"}, want: []string{"--admin-listen", "hs256:FILE"}},
+		"keys of no kind":          {args: []string{"--auth", "basic:key"}, want: []string{"open, hs256:FILE or jwks:URL"}},
+		"keys without a place":     {args: []string{"--auth", "hs256:"}, want: []string{"hs256:FILE"}},
+		"no proxy":                 {args: []string{"--trusted-proxies", "nginx"}, want: []string{`"nginx"`, "10.0.0.0/8"}},
+		"no limit":                 {args: []string{"--per-address", "joins=many"}, want: []string{`"joins=many"`, "listeners=200,"}},
+		"no time":                  {args: []string{"--clean-at", "25:00"}, want: []string{"03:00"}},
+		"no URL":                   {env: []string{"ROADWAVE_DATABASE_URL", "host=db password=hush"}, want: []string{"--database-url", "postgres://"}},
+		"short audit":              {args: []string{"--audit-retention", "1h"}, want: []string{"24h or more"}},
 		"no port":                  {args: []string{"--media-udp", "localhost"}, want: []string{"--media-udp", "host:port"}},
 		"public URL":               {args: []string{"--public-url", "radio.example"}, want: []string{"https://radio.example"}},
 		"public URL with a name":   {args: []string{"--public-url", "https://ada@radio.example"}, want: []string{"https://radio.example"}},
@@ -72,9 +79,12 @@ func TestConfigRefusals(t *testing.T) {
 		"threshold":                {args: []string{"--silence-threshold", "3"}, want: []string{"dBFS"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := parseConfig(tt.args, env(tt.env...), io.Discard)
+			_, err := parseConfig(tt.args, env(tt.env...))
 			if err == nil {
 				t.Fatal("accepted")
+			}
+			if strings.Contains(err.Error(), "hush") {
+				t.Errorf("%q tells a password", err)
 			}
 			for _, want := range tt.want {
 				if !strings.Contains(err.Error(), want) {
@@ -98,6 +108,11 @@ func TestCommandLine(t *testing.T) {
 		"version":            {[]string{"version"}, 0, "roadwaved", ""},
 		"unknown command":    {[]string{"sing"}, 2, "", `"sing" is not a command`},
 		"wrong setting":      {[]string{"--max-lives", "0"}, 2, "", "--max-lives"},
+		"lone worker":        {[]string{"worker", "--redis-url", "redis://h"}, 2, "", "--database-url (ROADWAVE_DATABASE_URL)"},
+		"jobs what":          {[]string{"jobs", "sing"}, 2, "", `"sing" is not known`},
+		"jobs retry what":    {[]string{"jobs", "retry"}, 2, "", "say --all"},
+		"clean what":         {[]string{"clean", "kitchen"}, 2, "", `"kitchen" is not a setting`},
+		"migrate what":       {[]string{"migrate", "back"}, 2, "", `"back" is not a setting`},
 		"recover --help":     {[]string{"recover", "--help"}, 0, "recover FILE...", ""},
 		"recover a flag":     {[]string{"recover", "--all"}, 2, "", "-all"},
 		"recover nothing":    {[]string{"recover"}, 2, "", "name one or more recordings"},

@@ -34,7 +34,7 @@ func TestKilledOnAir(t *testing.T) {
 		t.Errorf("its media answer %d", status)
 	}
 	r := d.replayOf(creator.id, time.Minute)
-	got := readRecording(t, filepath.Join(data, "recordings", creator.id+".opus"))
+	got := d.recording(creator.id)
 	lost := time.Duration(sent-len(got)) * 20 * time.Millisecond
 	t.Logf("sent %v before the kill, %v of it not recorded", media.Duration(int64(sent)*960), lost)
 	if lost > 1500*time.Millisecond { // one page, and what was on the way

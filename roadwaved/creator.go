@@ -9,29 +9,24 @@ import (
 
 	"github.com/roadwave/roadwave/media/whip"
 	"github.com/roadwave/roadwave/roadwaved/internal/api"
+	"github.com/roadwave/roadwave/roadwaved/internal/auth"
 	"github.com/roadwave/roadwave/roadwaved/internal/onair"
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
 )
 
-// creator tells who sends a request: in open mode the bearer token, if any, is
-// the creator's id.
-func creator(r *http.Request) (string, error) {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return "", nil
-	}
-	return strings.TrimSpace(token), nil
-}
-
 // admit lets a creator on air, or tells why not.
 func (d *daemon) admit(r *http.Request) (whip.Admission, error) {
-	id, err := creator(r)
+	who, err := d.auth.Identify(r)
 	if err != nil {
-		return whip.Admission{}, err
+		return whip.Admission{}, refusal(err)
+	}
+	if !who.MayGoLive() {
+		return whip.Admission{}, refusal(auth.ErrNoToken)
 	}
 	q := r.URL.Query()
 	live, err := d.station.Open(r.Context(), station.Request{
-		CreatorID:         id,
+		CreatorID:         who.Subject,
+		Premium:           who.Premium,
 		Title:             q.Get("title"),
 		ZoneGeo:           q.Get("zone_geo"),
 		Tags:              q["tag"],
@@ -47,18 +42,40 @@ func (d *daemon) admit(r *http.Request) (whip.Admission, error) {
 	return whip.Admission{ID: live.ID, Value: b, Release: func() { d.release(b) }}, nil
 }
 
+// authorize lets only the creator of a live, and operators, change it.
+func (d *daemon) authorize(r *http.Request, s *whip.Session) error {
+	who, err := d.auth.Identify(r)
+	switch {
+	case err != nil:
+		return refusal(err)
+	case who.MayRun(s.Value().(*onair.Broadcast).Live.CreatorID):
+		return nil
+	case who.Authenticated:
+		return &whip.Refusal{Status: http.StatusForbidden, Code: "not-yours", Detail: "Ce live n'est pas le vôtre."}
+	}
+	return refusal(auth.ErrNoToken)
+}
+
 // refusal says to the creator what went wrong, as far as it is theirs to know.
 func refusal(err error) error {
 	var invalid *station.InvalidError
+	var token *auth.Error
 	switch {
+	case errors.As(err, &token):
+		return &whip.Refusal{Status: http.StatusUnauthorized, Code: token.Code, Detail: token.Message}
 	case errors.As(err, &invalid):
 		return &whip.Refusal{Status: http.StatusBadRequest, Code: "invalid-" + strings.ReplaceAll(invalid.Field, "_", "-"), Detail: invalid.Message}
+	case errors.Is(err, station.ErrAway):
+		return &whip.Refusal{Status: http.StatusServiceUnavailable, Code: "unavailable", Detail: messageAway, RetryAfter: 10 * time.Second}
 	case errors.Is(err, station.ErrFull):
 		return &whip.Refusal{Status: http.StatusServiceUnavailable, Code: "full", Detail: station.MessageFull, RetryAfter: time.Minute}
 	default:
 		return err
 	}
 }
+
+// messageAway is what a creator reads when the catalog does not answer.
+const messageAway = "Service momentanément indisponible. Veuillez réessayer dans quelques instants"
 
 // publish runs a live: whip calls it when the first sound is there.
 func publish(_ context.Context, s *whip.Session) error {
@@ -104,7 +121,32 @@ func (d *daemon) release(b *onair.Broadcast) {
 	d.desk.Release(b)
 	over := b.Live
 	over.State, over.EndReason = end.Reason.State(), end.Reason
+	d.publishEnd(over)
+}
+
+func (d *daemon) publishEnd(over station.Live) {
 	for _, to := range []api.Audience{api.ToCreator, api.ToListeners} {
 		d.hub.Publish(over.ID, to, api.Ended(over, to))
+	}
+}
+
+// ended is told of every end that is in the catalog: of lives here, and of lives
+// of daemons that died, whose media nobody else removes.
+func (d *daemon) ended(liveID string) {
+	d.archive.Nudge(liveID)
+	if !d.here(liveID) && d.cfg.StorageURL != "" {
+		d.desk.Discard(liveID)
+	}
+}
+
+// warned passes a warning on to the creator.
+func (d *daemon) warned(liveID string, w onair.Warning) {
+	d.hub.Publish(liveID, api.ToCreator, api.Event{Type: api.EventWarning, Code: w.Code, Message: w.Message})
+}
+
+// counted tells everybody how many listen.
+func (d *daemon) counted(liveID string, c station.Counters) {
+	for _, to := range []api.Audience{api.ToCreator, api.ToListeners} {
+		d.hub.Publish(liveID, to, api.Counted(c))
 	}
 }

@@ -7,9 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/roadwave/roadwave/hls"
@@ -17,64 +16,63 @@ import (
 	"github.com/roadwave/roadwave/media/aac"
 	"github.com/roadwave/roadwave/media/transcode"
 	"github.com/roadwave/roadwave/media/whip"
-	"github.com/roadwave/roadwave/replay"
 	"github.com/roadwave/roadwave/roadwaved/internal/api"
+	"github.com/roadwave/roadwave/roadwaved/internal/archive"
+	"github.com/roadwave/roadwave/roadwaved/internal/auth"
+	"github.com/roadwave/roadwave/roadwaved/internal/janitor"
 	"github.com/roadwave/roadwave/roadwaved/internal/onair"
-	"github.com/roadwave/roadwave/roadwaved/internal/redis"
 	"github.com/roadwave/roadwave/roadwaved/internal/relive"
 	"github.com/roadwave/roadwave/roadwaved/internal/sqlite"
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
 	"github.com/roadwave/roadwave/roadwaved/internal/web"
 )
 
-// A daemon is every part of the program, wired. What it owns is closed in the
-// order opposite to that in which it was opened.
+// A daemon is every part of the program, wired. A command opens those parts that
+// it needs.
 type daemon struct {
-	cfg Config
-	log *slog.Logger
+	services
 
-	catalog    *sqlite.Catalog
-	redis      *redis.Redis
-	queue      station.Queue
+	node       string // the name of this daemon in the catalog
+	auth       auth.Authenticator
+	journal    *station.Journal
+	audience   *station.Audience
 	station    *station.Station
 	reconciler *station.Reconciler
 	desk       *onair.Desk
-	objects    hls.Store
+	archive    *archive.Archive
 	worker     *relive.Worker
+	janitor    *janitor.Janitor
 	hub        *api.Hub
 	whip       *whip.Server
 	api        *api.API
 
 	public, admin net.Listener
-	closers       []func() error
 }
 
-// newDaemon opens everything. When it fails, what was opened is closed.
-func newDaemon(ctx context.Context, cfg Config, log *slog.Logger) (d *daemon, err error) {
-	d = &daemon{cfg: cfg, log: log, hub: &api.Hub{}}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, d.close())
-		}
-	}()
-	for _, open := range []func(context.Context) error{
-		d.openData, d.openStation, d.openDesk, d.openWorker, d.openWHIP, d.openAPI, d.listen,
-	} {
+func newParts(cfg Config, log *slog.Logger) *daemon {
+	return &daemon{services: services{cfg: cfg, log: log}}
+}
+
+// openAll opens parts in order, up to the first that fails.
+func (d *daemon) openAll(ctx context.Context, parts ...func(context.Context) error) error {
+	for _, open := range parts {
 		if err := open(ctx); err != nil {
-			return d, err
+			return err
 		}
 	}
-	return d, nil
+	return nil
 }
 
-func (d *daemon) path(elements ...string) string {
-	return filepath.Join(append([]string{d.cfg.Data}, elements...)...)
+func (d *daemon) openDaemon(ctx context.Context) error {
+	return d.openAll(ctx,
+		d.openData, d.openAuth, d.listenPublic, d.listenAdmin,
+		d.openCatalog, d.openRedis, d.openObjects,
+		d.openJournal, d.openHub, d.openAudience, d.openStation, d.openDesk,
+		d.openArchive, d.openReconciler, d.openWorker, d.openJanitor, d.openWHIP, d.openAPI)
 }
-
-func (d *daemon) onClose(f func() error) { d.closers = append(d.closers, f) }
 
 // openData takes the data folder for this process alone.
-func (d *daemon) openData(ctx context.Context) error {
+func (d *daemon) openData(context.Context) error {
 	if err := os.MkdirAll(d.cfg.Data, 0o700); err != nil {
 		return fmt.Errorf("--data: %w", err)
 	}
@@ -83,84 +81,111 @@ func (d *daemon) openData(ctx context.Context) error {
 		return err
 	}
 	d.onClose(lock.Close)
-	if d.catalog, err = sqlite.Open(ctx, d.path("catalog.sqlite")); err != nil {
-		return err
+	d.node, err = nodeName(d.cfg.Data)
+	return err
+}
+
+func (d *daemon) openAuth(context.Context) (err error) {
+	d.auth, err = auth.Open(d.cfg.Auth, auth.Config{Logger: d.log})
+	if err != nil {
+		return fmt.Errorf("--auth: %w", err)
 	}
-	d.onClose(d.catalog.Close)
-	if d.redis, err = redis.Embedded(redis.Config{Logger: d.log}); err != nil {
-		return err
-	}
-	d.onClose(d.redis.Close)
+	d.onClose(d.auth.Close)
 	return nil
 }
 
-func (d *daemon) openStation(context.Context) (err error) {
-	d.queue = d.redis.Queue()
-	d.station, err = station.New(station.Config{
-		Lives: d.catalog, Board: d.redis.Board(), Queue: d.queue,
-		MaxLives: d.cfg.MaxLives, Logger: d.log,
-	})
+func (d *daemon) openJournal(ctx context.Context) error {
+	outbox, err := sqlite.OpenOutbox(ctx, d.path("outbox.sqlite"))
 	if err != nil {
 		return err
 	}
-	d.reconciler, err = station.NewReconciler(station.ReconcilerConfig{Jobs: d.catalog, Queue: d.queue, Interval: reconcileInterval, Logger: d.log})
+	d.onClose(outbox.Close)
+	d.journal, err = station.NewJournal(station.JournalConfig{Outbox: outbox, Records: d.catalog, Logger: d.log})
+	return err
+}
+
+func (d *daemon) openHub(context.Context) error {
+	cfg := api.HubConfig{Logger: d.log}
+	if d.shared() {
+		cfg.Wire = d.redis.Wire()
+	}
+	d.hub = api.NewHub(cfg)
+	return nil
+}
+
+func (d *daemon) openAudience(ctx context.Context) error {
+	key, err := d.catalog.Secret(ctx, "listeners")
+	if err != nil {
+		return err
+	}
+	d.audience, err = station.NewAudience(station.AudienceConfig{
+		Attendance: d.redis.Attendance(), Journal: d.journal, Records: d.catalog, Lives: d.catalog,
+		Key:             key,
+		OnAir:           func() []string { return d.station.Lives() },
+		OnCounters:      d.counted,
+		PerOriginVisits: orNone(d.cfg.PerAddress.Listeners), PerOriginReactions: orNone(d.cfg.PerAddress.Reactors),
+		Logger: d.log,
+	})
+	return err
+}
+
+func (d *daemon) openStation(context.Context) (err error) {
+	d.station, err = station.New(station.Config{
+		Lives: d.catalog, Board: d.redis.Board(), Nodes: d.redis.Nodes(),
+		Audience: d.audience, Journal: d.journal,
+		Node: d.node, NodeURL: d.nodeURL(), NodePatience: d.cfg.NodePatience,
+		MaxLives: d.cfg.MaxLives,
+		OnEnd:    d.ended,
+		Logger:   d.log,
+	})
 	return err
 }
 
 func (d *daemon) openDesk(ctx context.Context) (err error) {
-	objects, err := hls.NewDir(d.path("objects"))
-	if err != nil {
-		return err
-	}
-	d.onClose(objects.Close)
-	d.objects = objects
 	rungs := aac.Ladder()
 	var tracks []media.Track
 	for _, r := range rungs {
 		tracks = append(tracks, r.Track)
 	}
-	ladder := hls.OnDemand
-	if d.cfg.Ladder == "always" {
-		ladder = hls.Always
-	}
 	d.desk, err = onair.NewDesk(onair.Config{
 		Recordings: d.recordings(),
 		Lives:      d.catalog,
-		Store:      objects.WithoutSync(), // a live's segments need not survive a crash
+		Store:      d.liveObjects,
+		Playlists:  d.cfg.StorageURL != "", // the store is an origin of its own
 		NewTranscoder: func() (hls.Transcoder, error) {
 			return transcode.New(transcode.Config{Rungs: rungs})
 		},
-		Rungs:  tracks,
-		Ladder: ladder,
-		OnWarning: func(liveID string, w onair.Warning) {
-			d.hub.Publish(liveID, api.ToCreator, api.Event{Type: api.EventWarning, Code: w.Code, Message: w.Message})
-		},
-		Logger: d.log,
+		Rungs:     tracks,
+		Ladder:    d.ladder(),
+		OnWarning: d.warned,
+		Logger:    d.log,
 	})
 	if err != nil {
 		return err
 	}
 	d.onClose(d.desk.Close)
+	if d.cfg.StorageURL != "" {
+		return nil // other daemons' media are there too
+	}
 	return d.desk.Sweep(ctx)
+}
+
+// ladder says when the AAC renditions are made. Whoever reads the object store
+// cannot start them, so that there they are always made.
+func (d *daemon) ladder() hls.Ladder {
+	if d.cfg.Ladder == "always" || d.cfg.Ladder == "auto" && d.cfg.StorageURL != "" {
+		return hls.Always
+	}
+	return hls.OnDemand
 }
 
 func (d *daemon) recordings() string { return d.path("recordings") }
 
-func (d *daemon) openWorker(ctx context.Context) (err error) {
-	if err := d.cleanTemp(); err != nil {
-		return err
-	}
-	if _, err := d.newMaker(ctx, nil); err != nil {
-		if !errors.Is(err, replay.ErrFFmpeg) {
-			return err
-		}
-		d.log.Error("replays will wait until this is mended", "err", err)
-	}
-	d.worker, err = relive.New(relive.Config{
-		Lives: d.catalog, Jobs: d.catalog, NewMaker: d.newMaker, Store: d.objects,
-		Recordings: func(id string) string { return onair.Recording(d.recordings(), id) },
-		Lease:      jobLease,
-		Logger:     d.log,
+func (d *daemon) openArchive(context.Context) (err error) {
+	d.archive, err = archive.New(archive.Config{
+		Store: d.objects, Jobs: d.catalog, Lives: d.catalog, Queue: d.queue,
+		Recordings: d.recordings(), Node: d.node,
+		Logger: d.log,
 	})
 	return err
 }
@@ -171,38 +196,6 @@ const (
 	reconcileInterval = 15 * time.Second
 )
 
-func (d *daemon) newMaker(ctx context.Context, progress func(replay.Progress)) (relive.Maker, error) {
-	return replay.New(ctx, replay.Config{
-		FFmpeg:           d.cfg.FFmpeg,
-		SilenceThreshold: d.cfg.SilenceThreshold,
-		TempDir:          d.path("tmp"),
-		Progress:         progress,
-		Logger:           d.log,
-	})
-}
-
-// cleanTemp removes what replays left that were cut by a crash; the lock on the
-// data folder makes sure that they are not in the making. Nothing else is
-// touched: --data may name a folder whose tmp is not ours.
-func (d *daemon) cleanTemp() error {
-	if err := os.MkdirAll(d.path("tmp"), 0o700); err != nil {
-		return fmt.Errorf("--data: %w", err)
-	}
-	entries, err := os.ReadDir(d.path("tmp"))
-	if err != nil {
-		return fmt.Errorf("--data: %w", err)
-	}
-	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), "replay-") {
-			continue
-		}
-		if err := os.RemoveAll(d.path("tmp", e.Name())); err != nil {
-			return fmt.Errorf("--data: %w", err)
-		}
-	}
-	return nil
-}
-
 func (d *daemon) openWHIP(context.Context) (err error) {
 	var servers []whip.ICEServer
 	if len(d.cfg.ICEServers) > 0 {
@@ -210,6 +203,7 @@ func (d *daemon) openWHIP(context.Context) (err error) {
 	}
 	d.whip, err = whip.NewServer(whip.Config{
 		Admit:       d.admit,
+		Authorize:   d.authorize,
 		OnPublish:   publish,
 		OnState:     d.stateChanged,
 		UDPAddress:  d.cfg.MediaUDP,
@@ -231,7 +225,12 @@ func (d *daemon) openWHIP(context.Context) (err error) {
 // explains in French; they leave room for sessions that are just ending.
 const spareSessions = 100
 
-func (d *daemon) openAPI(context.Context) (err error) {
+func (d *daemon) openAPI(ctx context.Context) error {
+	origins, err := d.catalog.Secret(ctx, "origins")
+	if err != nil {
+		return err
+	}
+	limits := d.cfg.PerAddress
 	pages, err := web.New(web.Config{PublicURL: d.cfg.PublicURL})
 	if err != nil {
 		return err
@@ -240,19 +239,43 @@ func (d *daemon) openAPI(context.Context) (err error) {
 	files.Handle("/live/", d.desk)
 	files.Handle("/replay/", http.StripPrefix("/", hls.NewHandler(d.objects)))
 	d.api, err = api.New(api.Config{
-		Lives: d.catalog, Replays: d.catalog, Events: d.hub,
+		Lives: d.catalog, Replays: d.catalog, Audience: d.audience, Events: d.hub,
 		WHIP: d.whip, Media: files, Pages: pages,
-		Creator:   creator,
+		Identify:       d.auth.Identify,
+		Here:           d.here,
+		Peer:           d.peer,
+		TrustedProxies: d.cfg.Proxies,
+		OriginKey:      origins,
+		Limits: api.Limits{
+			Joins: orNone(limits.Joins), Reactions: orNone(limits.Reactions),
+			Publishes: orNone(limits.Publishes), Streams: orNone(limits.Streams),
+		},
 		PublicURL: d.cfg.PublicURL, Version: version(), Logger: d.log,
 	})
 	return err
 }
 
-func (d *daemon) close() error {
-	var errs []error
-	for i := len(d.closers) - 1; i >= 0; i-- {
-		errs = append(errs, d.closers[i]())
+// here tells whether this daemon has the media of a live.
+func (d *daemon) here(liveID string) bool {
+	_, ok := d.desk.Get(liveID)
+	return ok
+}
+
+// peer is where the daemon that has a live on air is.
+func (d *daemon) peer(ctx context.Context, liveID string) (*url.URL, bool) {
+	node, ok := d.station.Peer(ctx, liveID)
+	if !ok {
+		return nil, false
 	}
-	d.closers = nil
-	return errors.Join(errs...)
+	u, err := url.Parse(node.URL)
+	return u, err == nil
+}
+
+// newDaemon opens all that goes on air. When it fails, what was opened is closed.
+func newDaemon(ctx context.Context, cfg Config, log *slog.Logger) (*daemon, error) {
+	d := newParts(cfg, log)
+	if err := d.openDaemon(ctx); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	return d, nil
 }

@@ -33,12 +33,17 @@ func TestMain(m *testing.M) {
 
 // A testDaemon is a roadwaved in a process of its own, on free ports.
 type testDaemon struct {
+	*testProcess
+	url  string
+	udp  string // where media go
+	data string
+}
+
+// A testProcess is a command of roadwaved in a process of its own.
+type testProcess struct {
 	t     testing.TB
 	cmd   *exec.Cmd
-	url   string
-	udp   string // where media go
 	admin string
-	data  string
 	logs  *lockedBuffer
 	done  chan struct{}
 }
@@ -65,61 +70,81 @@ func (b *lockedBuffer) String() string {
 // shown if the test failed, when the test ends.
 func startDaemon(t testing.TB, data string, args ...string) *testDaemon {
 	t.Helper()
-	d := &testDaemon{t: t, data: data, logs: &lockedBuffer{}, done: make(chan struct{})}
+	return startDaemonIn(t, nil, data, args...)
+}
+
+// startDaemonIn is startDaemon with more in the environment.
+func startDaemonIn(t testing.TB, env []string, data string, args ...string) *testDaemon {
+	t.Helper()
+	d := &testDaemon{data: data}
 	args = append([]string{
 		"--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--media-udp", "127.0.0.1:0",
 		"--data", data, "--log-level", "debug",
 	}, args...)
-	d.cmd = exec.Command(os.Args[0], args...)
-	d.cmd.Env = append(os.Environ(), childEnv+"=1")
-	d.cmd.Stderr = d.logs
-	out, err := d.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := d.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	for lines := bufio.NewScanner(out); d.udp == "" && lines.Scan(); {
-		switch fields := strings.Fields(lines.Text()); fields[0] {
+	d.testProcess = startProcess(t, env, args, func(line []string) (ready bool) {
+		switch line[0] {
 		case "listen":
-			d.url = strings.TrimSuffix(fields[1], "/")
-		case "admin":
-			d.admin = strings.TrimSuffix(fields[1], "/readyz")
+			d.url = strings.TrimSuffix(line[1], "/")
 		case "media":
-			d.udp = fields[1]
+			d.udp = line[1]
 		}
-	}
-	go func() {
-		_, _ = io.Copy(io.Discard, out)
-		_ = d.cmd.Wait()
-		close(d.done)
-	}()
-	t.Cleanup(func() {
-		d.stop()
-		if t.Failed() {
-			t.Logf("roadwaved said:\n%s", d.logs)
-		}
+		return d.udp != ""
 	})
-	if d.udp == "" {
-		t.Fatalf("roadwaved did not start:\n%s", d.logs)
-	}
 	return d
 }
 
-func (d *testDaemon) signal(s syscall.Signal) {
-	_ = d.cmd.Process.Signal(s)
+// startProcess starts a command and waits until it printed what ready waits for.
+func startProcess(t testing.TB, env, args []string, ready func(line []string) bool) *testProcess {
+	t.Helper()
+	p := &testProcess{t: t, logs: &lockedBuffer{}, done: make(chan struct{})}
+	p.cmd = exec.Command(os.Args[0], args...)
+	p.cmd.Env = append(append(os.Environ(), childEnv+"=1"), env...)
+	p.cmd.Stderr = p.logs
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	started := false
+	for lines := bufio.NewScanner(out); !started && lines.Scan(); {
+		line := strings.Fields(lines.Text())
+		if line[0] == "admin" {
+			p.admin = strings.TrimSuffix(line[1], "/readyz")
+		}
+		started = ready(line)
+	}
+	go func() {
+		_, _ = io.Copy(io.Discard, out)
+		_ = p.cmd.Wait()
+		close(p.done)
+	}()
+	t.Cleanup(func() {
+		p.stop()
+		if t.Failed() {
+			t.Logf("roadwaved %s said:\n%s", strings.Join(args, " "), p.logs)
+		}
+	})
+	if !started {
+		t.Fatalf("roadwaved did not start:\n%s", p.logs)
+	}
+	return p
+}
+
+func (p *testProcess) signal(s syscall.Signal) {
+	_ = p.cmd.Process.Signal(s)
 	select {
-	case <-d.done:
-	case <-time.After(30 * time.Second):
-		_ = d.cmd.Process.Kill()
-		<-d.done
-		d.t.Errorf("roadwaved did not end within 30 s of %v", s)
+	case <-p.done:
+	case <-time.After(40 * time.Second):
+		_ = p.cmd.Process.Kill()
+		<-p.done
+		p.t.Errorf("roadwaved did not end within 40 s of %v", s)
 	}
 }
 
-func (d *testDaemon) stop() { d.signal(syscall.SIGTERM) }
-func (d *testDaemon) kill() { d.signal(syscall.SIGKILL) }
+func (p *testProcess) stop() { p.signal(syscall.SIGTERM) }
+func (p *testProcess) kill() { p.signal(syscall.SIGKILL) }
 
 // get reads JSON; it returns the status.
 func (d *testDaemon) get(path string, v any) int {
@@ -163,6 +188,10 @@ type apiLive struct {
 	Title           string  `json:"title"`
 	State           string  `json:"state"`
 	Message         string  `json:"message"`
+	Listeners       int64   `json:"listeners"`
+	Likes           int64   `json:"likes"`
+	Reports         int64   `json:"reports"`
+	HLSURL          string  `json:"hls_url"`
 	DurationSeconds float64 `json:"duration_seconds"`
 	Replay          struct {
 		State    string  `json:"state"`

@@ -10,14 +10,20 @@ import (
 
 const helpIntro = `roadwaved: live radio from a phone, in one binary.
 
-  roadwaved [serve] [flags]   go on air: studio, player, API, replays
-  roadwaved recover FILE...   make recordings whole after a crash
-  roadwaved version           which version this is
-  roadwaved help              this text
+  roadwaved [serve] [flags]        go on air: studio, player, API, replays
+  roadwaved worker [flags]         make replays only, anywhere
+  roadwaved migrate [flags]        bring the tables of the database up to date
+  roadwaved jobs [list] [flags]    replays that are not made yet, or failed
+  roadwaved jobs retry [flags] ID  have failed ones made again (--all: all)
+  roadwaved clean [flags]          do the daily cleaning now (--dry-run: list)
+  roadwaved recover FILE...        make recordings whole after a crash
+  roadwaved version                which version this is
+  roadwaved help                   this text
 
 Without flags it serves on loopback only and keeps everything in
 ./roadwave-data: open http://127.0.0.1:8080/studio and speak.
-Replays need ffmpeg 5.0 or newer in PATH.
+Replays need ffmpeg 5.0 or newer in PATH. With --database-url, --redis-url
+and --storage-url it is one of several daemons and workers of one house.
 
 Every setting has a flag and a variable; the flag wins:
 
@@ -27,6 +33,11 @@ const helpOutro = `
   %s, %s
         name and password for the turn: servers (variables only, so that
         they do not show in a list of processes)
+  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, or a file of credentials
+        for the object store
+
+URLs that hold a password are better set by their variables, for the same
+reason; no log ever shows one.
 
 Signals: SIGTERM or Ctrl-C ends lives properly (last segment, recording
 closed), puts a running replay back to be made at the next start, and exits.
@@ -39,9 +50,11 @@ var helpGroups = []struct {
 	title string
 	flags []string
 }{
-	{"Where it listens and keeps things", []string{"listen", "admin-listen", "public-url", "data"}},
-	{"Creators and their network", []string{"auth", "max-lives", "media-udp", "media-host", "ice-servers", "notice-after", "end-after"}},
+	{"Where it listens and keeps things", []string{"listen", "admin-listen", "public-url", "trusted-proxies", "data"}},
+	{"Several daemons and workers", []string{"database-url", "redis-url", "storage-url", "node-url", "node-patience"}},
+	{"Creators, listeners and their network", []string{"auth", "max-lives", "per-address", "media-udp", "media-host", "ice-servers", "notice-after", "end-after"}},
 	{"Live and replay", []string{"ladder", "workers", "ffmpeg", "silence-threshold"}},
+	{"Daily cleaning", []string{"clean-at", "raw-retention", "audit-retention"}},
 	{"Logs", []string{"log-format", "log-level"}},
 }
 

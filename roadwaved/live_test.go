@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -66,7 +67,7 @@ func TestLiveBecomesReplay(t *testing.T) {
 	if l := d.live(creator.id); l.Message != "Le live est terminé" || math.Abs(l.DurationSeconds-length.Seconds()) > 0.001 {
 		t.Errorf("ended as %+v", l)
 	}
-	sameData(t, "recording", readRecording(t, filepath.Join(d.data, "recordings", creator.id+".opus")), creator.sent)
+	sameData(t, "recording", d.recording(creator.id), creator.sent)
 	sameData(t, "fMP4", d.opusSegments(creator.id), creator.sent)
 
 	r := d.replayOf(creator.id, time.Minute)
@@ -191,6 +192,26 @@ func (h *listener) wait(t *testing.T) {
 	case <-time.After(30 * time.Second):
 		t.Fatal("the listener never reached the end of the live")
 	}
+}
+
+// recording waits until the recording of a live is in the object store, makes a
+// copy whole as a worker does, and reads it.
+func (d *testDaemon) recording(liveID string) []media.Packet {
+	d.t.Helper()
+	var raw []byte
+	d.eventually("the recording is in the object store", 30*time.Second, func() (ok bool) {
+		var err error
+		raw, err = os.ReadFile(filepath.Join(d.data, "objects", "raw", liveID+".opus"))
+		return err == nil
+	})
+	path := filepath.Join(d.t.TempDir(), liveID+".opus")
+	if err := os.WriteFile(path, raw, 0o600); err != nil {
+		d.t.Fatal(err)
+	}
+	if _, err := opusrec.Recover(path); err != nil {
+		d.t.Fatal(err)
+	}
+	return readRecording(d.t, path)
 }
 
 // readRecording gives the packets of a recording.

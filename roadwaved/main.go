@@ -34,6 +34,14 @@ func run(ctx context.Context, args []string, getenv func(string) (string, bool),
 	switch command {
 	case "serve":
 		err = serve(ctx, args, getenv, stdout, stderr)
+	case "worker":
+		err = work(ctx, args, getenv, stdout, stderr)
+	case "migrate":
+		err = migrate(ctx, args, getenv, stdout, stderr)
+	case "jobs":
+		err = jobs(ctx, args, getenv, stdout, stderr)
+	case "clean":
+		err = clean(ctx, args, getenv, stdout, stderr)
 	case "recover":
 		err = recoverFiles(args, stdout)
 	case "version":
@@ -41,7 +49,7 @@ func run(ctx context.Context, args []string, getenv func(string) (string, bool),
 	case "help":
 		err = flag.ErrHelp
 	default:
-		err = usageError{fmt.Errorf("%q is not a command; they are serve, recover, version and help", command)}
+		err = usageError{fmt.Errorf("%q is not a command; they are serve, worker, migrate, jobs, clean, recover, version and help", command)}
 	}
 	var usage usageError
 	switch {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"math"
-	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -73,11 +72,7 @@ func (d *testDaemon) checkTimeline(id string, length, tolerance time.Duration) {
 			d.t.Errorf("%s lasts %v, the creator's live %v", what, got, length)
 		}
 	}
-	recordings, err := filepath.Glob(filepath.Join(d.data, "recordings", id+"*"))
-	if err != nil || len(recordings) != 1 {
-		d.t.Errorf("recordings: %v, %v", recordings, err)
-	}
-	recorded := readRecording(d.t, recordings[0])
+	recorded := d.recording(id)
 	near("the recording", media.Duration(recorded[len(recorded)-1].End()))
 
 	list := d.mediaPlaylist(id, "opus.m3u8")

@@ -5,18 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
+	"strings"
 	"time"
-
-	"github.com/roadwave/roadwave/roadwaved/internal/api"
 )
 
 // serve is the command that goes on air.
 func serve(ctx context.Context, args []string, getenv func(string) (string, bool), stdout, stderr io.Writer) error {
-	cfg, err := parseConfig(args, getenv, io.Discard)
+	cfg, err := parseConfig(args, getenv)
 	if err != nil {
 		return usageError{err}
 	}
@@ -27,11 +26,15 @@ func serve(ctx context.Context, args []string, getenv func(string) (string, bool
 	return errors.Join(d.run(ctx, stdout), d.close())
 }
 
-func (d *daemon) listen(context.Context) (err error) {
+func (d *daemon) listenPublic(context.Context) (err error) {
 	if d.public, err = net.Listen("tcp", d.cfg.Listen); err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
 	d.onClose(closeOnce(d.public))
+	return nil
+}
+
+func (d *daemon) listenAdmin(context.Context) (err error) {
 	if d.admin, err = net.Listen("tcp", d.cfg.AdminListen); err != nil {
 		return fmt.Errorf("--admin-listen: %w", err)
 	}
@@ -52,36 +55,57 @@ func closeOnce(l net.Listener) func() error {
 // banner tells a person where to go.
 func (d *daemon) banner(out io.Writer) {
 	url := "http://" + d.public.Addr().String()
-	fmt.Fprintf(out, `RoadWave is on: one process; Redis in memory, SQLite, files in %s
+	fmt.Fprintf(out, `RoadWave is on: %s
   studio  %s/studio
   listen  %s/
   admin   http://%s/readyz
   media   %s (UDP and TCP)
 Ctrl-C ends lives properly and stops.
-`, d.cfg.Data, url, url, d.admin.Addr(), d.whip.Addr())
+`, d.makeup(), url, url, d.admin.Addr(), d.whip.Addr())
 }
 
-// servers are the HTTP servers of the two listeners.
-func (d *daemon) servers() (public, admin *http.Server) {
-	complaints := slog.NewLogLogger(d.log.Handler(), slog.LevelWarn) // else past the log, as bare text
-	public = &http.Server{
-		ErrorLog:          complaints,
+// makeup says in a few words which parts this daemon runs on.
+func (d *daemon) makeup() string {
+	parts := []string{"SQLite", "Redis in memory", "files in " + d.cfg.Data}
+	if d.cfg.DatabaseURL != "" {
+		parts[0] = "PostgreSQL"
+	}
+	if d.cfg.RedisURL != "" {
+		parts[1] = "Redis"
+	}
+	if d.cfg.StorageURL != "" {
+		parts[2] = "object store"
+	}
+	process := "one process; "
+	if d.cfg.scaledOut("") == nil {
+		process = "node " + d.node + "; "
+	}
+	return process + strings.Join(parts, ", ")
+}
+
+func (d *daemon) publicServer() *http.Server {
+	return &http.Server{
+		ErrorLog:          d.complaints(),
 		Handler:           bodyDeadline(d.api),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
 	}
-	admin = &http.Server{
-		ErrorLog: complaints,
-		Handler: api.NewAdmin(
-			api.Check{Name: "catalog", Ping: d.catalog.Ping},
-			api.Check{Name: "redis", Ping: d.redis.Ping},
-			api.Check{Name: "data", Ping: d.dataWritable},
-		),
+}
+
+// adminServer tells operators, and what watches over the process, how it is.
+func (d *daemon) adminServer() *http.Server {
+	return &http.Server{
+		ErrorLog:          d.complaints(),
+		Handler:           d.newAdmin(),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 	}
-	return public, admin
+}
+
+// complaints keeps what net/http has to say from going past the log.
+func (d *daemon) complaints() *log.Logger {
+	return slog.NewLogLogger(d.log.Handler(), slog.LevelWarn)
 }
 
 // bodyDeadline bounds how long a client may take to send a body. A timeout of
@@ -109,13 +133,4 @@ func shutdown(s *http.Server) error {
 		return s.Close() // slow clients lose; lives are over by now
 	}
 	return nil
-}
-
-// dataWritable tells whether recordings can be written.
-func (d *daemon) dataWritable(context.Context) error {
-	f, err := os.CreateTemp(d.recordings(), ".ready-*")
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Close(), os.Remove(f.Name()))
 }

@@ -14,12 +14,9 @@ import (
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
 )
 
-// RecordingExt ends the name of every recording; the rest is the live's id.
-const RecordingExt = ".opus"
-
 // Recording is where the raw Opus of a live is kept.
 func Recording(folder, liveID string) string {
-	return filepath.Join(folder, liveID+RecordingExt)
+	return filepath.Join(folder, liveID+station.RawExt)
 }
 
 // A Broadcast is one live of this process.

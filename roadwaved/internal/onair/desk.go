@@ -28,6 +28,9 @@ type Config struct {
 	// Store gets the segments below live/<live_id>/, so that memory need not
 	// hold those that left the window. Required.
 	Store hls.Store
+	// Playlists puts them there too, so that players can be served from the
+	// store without asking us (M16).
+	Playlists bool
 	// NewTranscoder and Rungs make the AAC ladder; without them listeners get
 	// Opus only.
 	NewTranscoder func() (hls.Transcoder, error)
@@ -44,13 +47,15 @@ type Config struct {
 
 // A Desk holds the lives of this process and serves their media.
 type Desk struct {
-	cfg Config
+	cfg  Config
+	ctx  context.Context // of what Discard does; Close ends it
+	stop context.CancelFunc
 
 	mu     sync.RWMutex
 	lives  map[string]*Broadcast
 	timers map[string]*time.Timer // of lives that linger
 
-	lingering sync.WaitGroup // one for each timer, until the media are removed
+	lingering sync.WaitGroup // one for each timer and Discard, until the media are removed
 }
 
 // NewDesk makes a desk; its folder exists afterwards.
@@ -70,20 +75,43 @@ func NewDesk(cfg Config) (*Desk, error) {
 	if err := os.MkdirAll(cfg.Recordings, 0o700); err != nil {
 		return nil, fmt.Errorf("onair: making the folder of recordings: %w", err)
 	}
-	return &Desk{cfg: cfg, lives: make(map[string]*Broadcast), timers: make(map[string]*time.Timer)}, nil
+	d := &Desk{cfg: cfg, lives: make(map[string]*Broadcast), timers: make(map[string]*time.Timer)}
+	d.ctx, d.stop = context.WithCancel(context.Background())
+	return d, nil
 }
 
-const (
-	livePrefix = "live/"
-	// window is the least that players are promised: a live holds this much in
-	// memory.
-	window = 30 * time.Second
-)
+// window is the least that players are promised: a live holds this much in
+// memory.
+const window = 30 * time.Second
 
 // Sweep deletes the media of lives that a crash left in the store. Call it
-// before any live begins.
+// before any live begins, and only if the store is this daemon's alone.
 func (d *Desk) Sweep(ctx context.Context) error {
-	for info, err := range d.cfg.Store.List(ctx, livePrefix) {
+	return d.sweep(ctx, station.LivePrefix)
+}
+
+// Discard deletes the media of a live that another process left in the store,
+// in the background: without an end in its playlist, players would wait for
+// more.
+func (d *Desk) Discard(liveID string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.ctx.Err() != nil {
+		return
+	}
+	d.lingering.Go(func() {
+		ctx, cancel := context.WithTimeout(d.ctx, discardPatience)
+		defer cancel()
+		if err := d.sweep(ctx, station.LivePrefix+liveID+"/"); err != nil {
+			d.cfg.Logger.Warn("media of a live that was cut are left to the daily cleaning", "live_id", liveID, "err", err)
+		}
+	})
+}
+
+const discardPatience = time.Minute
+
+func (d *Desk) sweep(ctx context.Context, prefix string) error {
+	for info, err := range d.cfg.Store.List(ctx, prefix) {
 		if err == nil {
 			err = d.cfg.Store.Delete(ctx, info.Key)
 		}
@@ -100,8 +128,8 @@ func (d *Desk) Open(live station.Live) (*Broadcast, error) {
 	log := d.cfg.Logger.With("live_id", live.ID)
 	packaged, err := hls.NewLive(hls.Config{
 		Store:         d.cfg.Store,
-		SegmentsOnly:  true, // we are the origin
-		Prefix:        livePrefix + live.ID,
+		SegmentsOnly:  !d.cfg.Playlists,
+		Prefix:        station.LivePrefix + live.ID,
 		Window:        window,
 		NewTranscoder: d.cfg.NewTranscoder,
 		Rungs:         d.cfg.Rungs,
@@ -147,6 +175,7 @@ func (d *Desk) remove(b *Broadcast) {
 // any more.
 func (d *Desk) Close() error {
 	d.mu.Lock()
+	d.stop()
 	var left []*Broadcast
 	for id, timer := range d.timers {
 		if timer.Stop() {

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+
+	"github.com/roadwave/roadwave/roadwaved/internal/janitor"
+	"github.com/roadwave/roadwave/roadwaved/internal/relive"
+)
+
+// clean is the command that does the daily cleaning now, or only tells what it
+// would do.
+func clean(ctx context.Context, args []string, getenv func(string) (string, bool), stdout, stderr io.Writer) error {
+	var dryRun bool
+	cfg := defaultConfig()
+	rest, err := cfg.parse(args, getenv, func(f *flag.FlagSet) {
+		f.BoolVar(&dryRun, "dry-run", false, "list what would be deleted, delete nothing")
+	})
+	if err == nil && len(rest) > 0 {
+		err = fmt.Errorf("%q is not a setting; see roadwaved --help", rest[0])
+	}
+	if err != nil {
+		return usageError{err}
+	}
+	d := newParts(cfg, cfg.logger(stderr))
+	err = d.openAll(ctx, d.openCatalog, d.openObjects, d.openJanitor)
+	if err == nil {
+		var report janitor.Report
+		report, err = d.janitor.Clean(ctx, dryRun)
+		_, werr := report.WriteTo(stdout)
+		err = errors.Join(err, werr)
+	}
+	return errors.Join(err, d.close())
+}
+
+func (d *daemon) openJanitor(context.Context) (err error) {
+	d.janitor, err = janitor.New(janitor.Config{
+		Catalog:        d.catalog,
+		Store:          d.objects,
+		ReplayID:       relive.ReplayID,
+		RawRetention:   d.cfg.RawRetention,
+		AuditRetention: d.cfg.AuditRetention,
+		AbortUploads:   d.abortUploads,
+		At:             d.cfg.CleanAt,
+		Who:            cmp.Or(d.node, "command line"),
+		Logger:         d.log,
+	})
+	return err
+}

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/roadwave/roadwave/media/whip"
+	"github.com/roadwave/roadwave/roadwaved/internal/station"
+)
+
+// Two daemons and a worker, each in a process of its own, on PostgreSQL, Redis
+// and an S3 server: the creator is on one daemon, everybody else on the other.
+func TestHouse(t *testing.T) {
+	t.Parallel()
+	s := startStack(t)
+	first, second := s.daemon(), s.daemon()
+	s.worker()
+	creator := first.publish(programme(16*time.Second), "title=Deux+d%C3%A9mons&zone_geo=Dr%C3%B4me&tag=route", nil)
+
+	// The other daemon knows the live and gives its media.
+	l := second.live(creator.id)
+	if l.State != "on_air" || l.Title != "Deux démons" {
+		t.Errorf("the other daemon says %+v", l)
+	}
+	second.eventually("segments are listed through the other daemon", 20*time.Second, func() bool {
+		resp, err := http.Get(second.url + "/live/" + creator.id + "/opus.m3u8")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode == http.StatusOK && len(second.mediaPlaylist(creator.id, "opus.m3u8").Segments) >= 3
+	})
+	listener := second.join(creator.id, "léa")
+	for _, d := range []*testDaemon{first, second} {
+		d.eventually("one listener is counted", 10*time.Second, func() bool { return d.live(creator.id).Listeners == 1 })
+	}
+	second.leave(creator.id, listener)
+	first.eventually("nobody is counted", 10*time.Second, func() bool { return first.live(creator.id).Listeners == 0 })
+
+	creator.wait(t)
+	r := second.replayOf(creator.id, 2*time.Minute)
+	if r.Title != "[REPLAY] Deux démons" || r.GeoType != "Géo-neutre" || r.DurationSeconds < 10 {
+		t.Errorf("the replay is %+v", r)
+	}
+	if mp3 := second.body(strings.TrimPrefix(r.MP3URL, second.url)); len(mp3) < 100_000 {
+		t.Errorf("the MP3 has %d bytes", len(mp3))
+	}
+	second.eventually("the audit log has the whole live", 20*time.Second, func() bool {
+		kinds := s.events(creator.id)
+		return kinds == "live_start join leave live_end"
+	})
+}
+
+// A creator whose live another daemon has on air ends it through this one.
+func TestForwardedEnd(t *testing.T) {
+	t.Parallel()
+	s := startStack(t)
+	first, second := s.daemon(), s.daemon()
+	creator := first.publish(programme(30*time.Second), "", nil)
+	if status := second.request(http.MethodDelete, "/whip/"+creator.id, "ada", nil); status != http.StatusOK {
+		t.Errorf("the other daemon answers %d", status)
+	}
+	first.eventually("the live is over", 10*time.Second, func() bool { return first.live(creator.id).State == "ended" })
+	if status := second.request(http.MethodDelete, "/whip/"+creator.id, "ada", nil); status != http.StatusNotFound {
+		t.Errorf("once more: %d", status)
+	}
+}
+
+// The limit on lives holds for all daemons together, and a dead one's slots come
+// back (M13).
+func TestLimitOfTheHouse(t *testing.T) {
+	t.Parallel()
+	s := startStack(t)
+	first, second := s.daemon("--max-lives", "2"), s.daemon("--max-lives", "2")
+	first.publish(programme(time.Minute), "", nil)
+	second.publish(programme(time.Minute), "", nil)
+	for _, d := range []*testDaemon{first, second} {
+		status, body := d.offer()
+		if status != http.StatusServiceUnavailable || !strings.Contains(body, station.MessageFull) {
+			t.Errorf("the third live: %d %s", status, body)
+		}
+	}
+	first.kill()
+	second.eventually("the dead daemon's slot is free", time.Minute, func() bool {
+		status, _ := second.offer()
+		return status == http.StatusCreated
+	})
+}
+
+// A daemon that dies and does not come back: the others say so to its listeners
+// (M22). When its disk is there again the replay is made.
+func TestDeadDaemon(t *testing.T) {
+	t.Parallel()
+	s := startStack(t)
+	data := t.TempDir()
+	first, second := s.daemonOn(data, "--node-patience", "30s"), s.daemon("--node-patience", "30s")
+	s.worker()
+	creator := first.publish(programme(20*time.Second), "title=Perdu", nil)
+	time.Sleep(6 * time.Second)
+	first.kill()
+	second.eventually("the live is lost", 2*time.Minute, func() bool { return second.live(creator.id).State == "lost" })
+	if l := second.live(creator.id); l.Message != station.MessageLost || l.Replay.State != "uploading" {
+		t.Errorf("the live is %+v", l)
+	}
+	s.daemonOn(data)
+	if r := second.replayOf(creator.id, 2*time.Minute); r.DurationSeconds < 4 {
+		t.Errorf("the replay lasts %.1f s", r.DurationSeconds)
+	}
+}
+
+// SIGTERM uploads what was recorded before the process ends: its disk may go
+// with it.
+func TestStoppedDaemonUploads(t *testing.T) {
+	t.Parallel()
+	s := startStack(t)
+	first, second := s.daemon(), s.daemon()
+	creator := first.publish(programme(time.Minute), "", nil)
+	time.Sleep(5 * time.Second)
+	first.signal(syscall.SIGTERM)
+	if state := second.live(creator.id).Replay.State; state != "pending" {
+		t.Errorf("after the daemon stopped the replay is %q", state)
+	}
+}
+
+// events are the kinds of what the audit log has of a live, in order.
+func (s *stack) events(liveID string) string {
+	s.t.Helper()
+	events, err := s.catalog().ListEvents(s.t.Context(), station.EventQuery{LiveID: liveID, Limit: station.MaxPage})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var kinds []string
+	for _, e := range events {
+		kinds = append(kinds, string(e.Kind))
+	}
+	return strings.Join(kinds, " ")
+}
+
+// offer tries to go live for a moment and tells how that was answered.
+func (d *testDaemon) offer() (status int, detail string) {
+	d.t.Helper()
+	_, err := whip.Publish(d.t.Context(), d.url+"/whip", programme(100*time.Millisecond), whip.PublishConfig{Token: "bob"})
+	var refusal *whip.Refusal
+	if errors.As(err, &refusal) {
+		return refusal.Status, refusal.Detail
+	}
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return http.StatusCreated, ""
+}
+
+// request sends one with a token and gives the status.
+func (d *testDaemon) request(method, path, token string, body io.Reader) int {
+	d.t.Helper()
+	status, _ := d.exchange(method, path, token, "application/json", body)
+	return status
+}
+
+func (d *testDaemon) exchange(method, path, token, contentType string, body io.Reader) (int, string) {
+	d.t.Helper()
+	req, err := http.NewRequestWithContext(d.t.Context(), method, d.url+path, body)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", contentType)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return resp.StatusCode, string(answer)
+}
+
+// join makes somebody a listener.
+func (d *testDaemon) join(liveID, user string) (listenerID string) {
+	d.t.Helper()
+	var ticket struct {
+		ListenerID string `json:"listener_id"`
+	}
+	body := fmt.Sprintf(`{"user_id": %q, "position": {"lat": 44.7, "lon": 5.0}}`, user)
+	status, answer := d.exchange(http.MethodPost, "/v1/lives/"+liveID+"/listeners", "", "application/json", bytes.NewReader([]byte(body)))
+	if status != http.StatusCreated {
+		d.t.Fatalf("joining: %d %s", status, answer)
+	}
+	if err := json.Unmarshal([]byte(answer), &ticket); err != nil {
+		d.t.Fatal(err)
+	}
+	return ticket.ListenerID
+}
+
+func (d *testDaemon) leave(liveID, listenerID string) {
+	d.t.Helper()
+	if status := d.request(http.MethodDelete, "/v1/lives/"+liveID+"/listeners/"+listenerID, "", nil); status != http.StatusNoContent {
+		d.t.Errorf("leaving: %d", status)
+	}
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/roadwave/roadwave/roadwaved/internal/station"
+)
+
+// jobs is the command that shows the replays that are not there yet, and has
+// parked ones made again.
+func jobs(ctx context.Context, args []string, getenv func(string) (string, bool), stdout, stderr io.Writer) error {
+	action := "list"
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		action, args = args[0], args[1:]
+	}
+	var everything bool
+	cfg := defaultConfig()
+	ids, err := cfg.parse(args, getenv, func(f *flag.FlagSet) {
+		f.BoolVar(&everything, "all", false, "list: those that are done, too; retry: every parked one")
+	})
+	switch {
+	case err != nil:
+	case action != "list" && action != "retry", action == "list" && len(ids) > 0:
+		err = fmt.Errorf("jobs: %q is not known; say list, or retry and the ids of lives", strings.Join(append([]string{action}, ids...), " "))
+	case action == "retry" && everything == (len(ids) > 0):
+		err = errors.New("jobs retry: name the lives, or say --all")
+	}
+	if err != nil {
+		return usageError{err}
+	}
+	s := &services{cfg: cfg, log: cfg.logger(stderr)}
+	if err := s.openCatalog(ctx); err != nil {
+		return err
+	}
+	if action == "list" {
+		err = listJobs(ctx, s.catalog, everything, stdout)
+	} else {
+		err = retryJobs(ctx, s.catalog, ids, stdout)
+	}
+	return errors.Join(err, s.close())
+}
+
+// unfinished are the states that a person may want to know of.
+var unfinished = []station.JobState{station.JobUploading, station.JobPending, station.JobRunning, station.JobParked}
+
+func listJobs(ctx context.Context, catalog station.Catalog, everything bool, out io.Writer) error {
+	q := station.JobQuery{States: unfinished}
+	if everything {
+		q.States = nil
+	}
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	n := 0
+	err := eachJob(ctx, catalog, q, func(j station.Job) error {
+		if n == 0 {
+			fmt.Fprintln(w, "LIVE\tSTATE\tSINCE\tATTEMPTS\tWHERE\tWHAT")
+		}
+		n++
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\n", j.LiveID, j.State, j.Opened.Local().Format(time.DateTime), j.Attempts, where(j), what(j))
+		return nil
+	})
+	if n == 0 && err == nil {
+		fmt.Fprintln(w, "Nothing waits: every replay is made.")
+	}
+	return errors.Join(err, w.Flush())
+}
+
+// where says who has a job.
+func where(j station.Job) string {
+	if j.State == station.JobUploading {
+		return j.Node
+	}
+	return j.Worker
+}
+
+// what says in one line how far a job is, or what went wrong.
+func what(j station.Job) string {
+	if j.State == station.JobRunning {
+		return fmt.Sprintf("%s %.0f %%", j.Step, 100*j.Progress)
+	}
+	return strings.Join(strings.Fields(j.Error), " ")
+}
+
+// retryJobs reopens parked jobs; a daemon or worker takes them up within a
+// minute. No ids means all of them.
+func retryJobs(ctx context.Context, catalog station.Catalog, ids []string, out io.Writer) error {
+	if len(ids) == 0 {
+		err := eachJob(ctx, catalog, station.JobQuery{States: []station.JobState{station.JobParked}}, func(j station.Job) error {
+			ids = append(ids, j.LiveID)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	var errs []error
+	for _, id := range ids {
+		err := catalog.Reopen(ctx, id)
+		switch {
+		case errors.Is(err, station.ErrNotFound):
+			errs = append(errs, fmt.Errorf("no live %s has a job", id))
+		case errors.Is(err, station.ErrJobOver):
+			errs = append(errs, fmt.Errorf("the job of live %s is over, there is nothing to make again", id))
+		case err != nil:
+			errs = append(errs, err)
+		default:
+			fmt.Fprintf(out, "%s will be made again.\n", id)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// eachJob calls f for every job, page by page.
+func eachJob(ctx context.Context, catalog station.Jobs, q station.JobQuery, f func(station.Job) error) error {
+	q.Limit = station.MaxPage
+	for {
+		page, err := catalog.ListJobs(ctx, q)
+		if err != nil {
+			return err
+		}
+		for _, j := range page {
+			if err := f(j); err != nil {
+				return err
+			}
+			q.After, q.AfterID = j.Opened, j.LiveID
+		}
+		if len(page) < station.MaxPage {
+			return nil
+		}
+	}
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// nodeName is the name of the daemon that owns a data folder. It is kept there,
+// beside the recordings: whoever starts on the folder again answers for the
+// lives that were on air in it, whatever the host is called by then.
+func nodeName(data string) (string, error) {
+	path := filepath.Join(data, "node")
+	b, err := os.ReadFile(path)
+	if err == nil {
+		if name := strings.TrimSpace(string(b)); name != "" {
+			return name, nil
+		}
+		return "", fmt.Errorf("--data: %s is empty: it should hold this daemon's name; delete it if nothing was on air here", path)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("--data: %w", err)
+	}
+	name, err := newNodeName(data)
+	if err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(path, []byte(name+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("--data: %w", err)
+	}
+	return name, nil
+}
+
+// newNodeName makes a name that no other daemon has. A data folder from before
+// daemons had names keeps the one that all of them had.
+func newNodeName(data string) (string, error) {
+	if _, err := os.Stat(filepath.Join(data, "catalog.sqlite")); err == nil {
+		return "local", nil
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("naming this daemon: %w", err)
+	}
+	id, err := uuid.NewRandom()
+	if err != nil {
+		return "", fmt.Errorf("naming this daemon: %w", err)
+	}
+	return host + "-" + id.String()[:8], nil
+}
+
+// nodeURL is where other daemons reach this one, empty when that cannot be told.
+func (d *daemon) nodeURL() string {
+	if d.cfg.NodeURL != "" {
+		return strings.TrimSuffix(d.cfg.NodeURL, "/")
+	}
+	address := d.public.Addr().(*net.TCPAddr)
+	if address.IP.IsUnspecified() {
+		return ""
+	}
+	return "http://" + address.String()
+}
