@@ -57,42 +57,61 @@ func (s *S3) putParts(ctx context.Context, key string, body io.Reader, size int6
 }
 
 // abort deletes the parts of an upload that failed, as far as the store answers.
+// A part that was still on its way may arrive after that: it looks again.
 func (s *S3) abort(ctx context.Context, name, id string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanPatience)
 	defer cancel()
-	if err := s.client.AbortMultipartUpload(ctx, s.at.bucket, name, id); err != nil {
-		s.cfg.Logger.Debug("object store: parts of a failed upload are left to the daily cleaning", "err", s.fault(ctx, "cleaning", err))
+	for pause := firstPause; ; pause *= 2 {
+		err := s.client.AbortMultipartUpload(ctx, s.at.bucket, name, id)
+		if err == nil {
+			_, err = s.client.ListObjectParts(ctx, s.at.bucket, name, id, 0, 1)
+		}
+		if minio.ToErrorResponse(err).Code == codeNoUpload {
+			return
+		}
+		if !sleep(ctx, pause) {
+			s.cfg.Logger.Debug("object store: parts of a failed upload are left to the daily cleaning", "err", s.fault(ctx, "cleaning", err))
+			return
+		}
 	}
 }
 
-// sendParts reads the body part by part and sends some at the same time.
+// sendParts reads the body part by part and sends some at the same time. When one
+// fails no other begins, but those on their way arrive: what a server does with
+// half a part is late, and would come after the parts were deleted.
 func (s *S3) sendParts(ctx context.Context, key, id string, body io.Reader, size int64) ([]minio.CompletePart, error) {
-	group, gctx := errgroup.WithContext(ctx)
+	more, stop := context.WithCancel(ctx)
+	defer stop()
+	var group errgroup.Group
 	group.SetLimit(partsAtOnce)
 	var mu sync.Mutex
 	var parts []minio.CompletePart
+	var broken error // of the body
 	for number := 1; size > 0; number++ {
-		buffer, err := s.takeBuffer(gctx)
+		buffer, err := s.takeBuffer(more)
 		if err != nil {
 			break // the group, or the caller, knows why
 		}
 		part := buffer[:min(size, PartSize)]
 		size -= int64(len(part))
-		if err := readFull(body, part); err != nil {
+		if broken = readFull(body, part); broken != nil {
 			s.parts <- buffer
-			group.Go(func() error { return err })
 			break
 		}
 		group.Go(func() error {
 			defer func() { s.parts <- buffer }()
-			done, err := s.sendPart(gctx, key, id, number, part)
+			done, err := s.sendPart(ctx, key, id, number, part)
+			if err != nil {
+				stop()
+				return err
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			parts = append(parts, done)
-			return err
+			return nil
 		})
 	}
-	if err := group.Wait(); err != nil {
+	if err := cmp.Or(group.Wait(), broken); err != nil {
 		return nil, err
 	}
 	if ctx.Err() != nil {

@@ -73,6 +73,9 @@ func passing(err error) bool {
 	return answer.StatusCode >= 500 || answer.StatusCode == http.StatusTooManyRequests || answer.StatusCode == http.StatusRequestTimeout
 }
 
+// codeNoUpload is the answer about an upload in parts that is over.
+const codeNoUpload = "NoSuchUpload"
+
 // advice says what to do about an answer, by its code.
 var advice = map[string]string{
 	"NoSuchBucket":                 "there is no bucket of that name here: create it, or correct the address and region",
@@ -97,7 +100,7 @@ func (s *S3) fault(ctx context.Context, what string, err error) error {
 		return fmt.Errorf("%s: %w: no answer in time: %w", where, station.ErrAway, cause)
 	case cause != nil:
 		return fmt.Errorf("%s: %w", where, cause)
-	case answered && answer.Code == "NoSuchUpload":
+	case answered && answer.Code == codeNoUpload:
 		return fmt.Errorf("%s: %w", where, errNoUpload)
 	case answered && answer.Code == "NoSuchKey":
 		return fmt.Errorf("%s: %w", where, fs.ErrNotExist)

@@ -92,8 +92,11 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if fault != nil && fault(w, r) {
 		return
 	}
-	p.forward.ServeHTTP(w, r)
+	p.Forward(w, r)
 }
+
+// Forward passes a request on, for a fault that spoils the answer.
+func (p *Proxy) Forward(w http.ResponseWriter, r *http.Request) { p.forward.ServeHTTP(w, r) }
 
 // SlowDown answers as a store that has too much to do.
 func SlowDown(w http.ResponseWriter, _ *http.Request) bool {
