@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -104,7 +105,23 @@ var errAway = errors.New("connection refused")
 type flakyCatalog struct {
 	stationtest.Catalog
 	flaky
-	deaf flaky // does the work but loses the answer
+	deaf    flaky // does the work but loses the answer
+	lookups atomic.Int64
+}
+
+func (c *flakyCatalog) Live(ctx context.Context, id string) (station.Live, error) {
+	c.lookups.Add(1)
+	if err := c.broken(); err != nil {
+		return station.Live{}, err
+	}
+	return c.Catalog.Live(ctx, id)
+}
+
+func (c *flakyCatalog) Record(ctx context.Context, events []station.Event, samples []station.Sample) error {
+	if err := c.broken(); err != nil {
+		return err
+	}
+	return c.Catalog.Record(ctx, events, samples)
 }
 
 func (c *flakyCatalog) StartLive(ctx context.Context, l station.Live) error {
