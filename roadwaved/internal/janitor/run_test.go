@@ -73,12 +73,17 @@ func (d *diary) run(t *testing.T, who string, at time.Duration) (kill func()) {
 	})
 }
 
-func (d *diary) check(t *testing.T, want ...string) {
-	t.Helper()
+// read gives what was noted so far.
+func (d *diary) read() (begun, finished []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !slices.Equal(d.begun, want) {
-		t.Errorf("cleanings were %q, want %q", d.begun, want)
+	return slices.Clone(d.begun), slices.Clone(d.finished)
+}
+
+func (d *diary) check(t *testing.T, want ...string) {
+	t.Helper()
+	if begun, _ := d.read(); !slices.Equal(begun, want) {
+		t.Errorf("cleanings were %q, want %q", begun, want)
 	}
 }
 
@@ -92,16 +97,17 @@ func TestOncePerDay(t *testing.T) {
 			defer d.run(t, fmt.Sprintf("d%d", n), 3*time.Hour)()
 		}
 		time.Sleep(3*day + 12*time.Hour)
-		if len(d.finished) != 4 || len(d.begun) != 4 {
-			t.Errorf("in four days: %q, finished %q", d.begun, d.finished)
+		begun, finished := d.read()
+		if len(finished) != 4 || len(begun) != 4 {
+			t.Fatalf("in four days: %q, finished %q", begun, finished)
 		}
-		for n, entry := range d.begun {
+		for n, entry := range begun {
 			if entry[3:] != fmt.Sprintf("%02dT03:00", n+1) {
 				t.Errorf("cleaned at %s", entry)
 			}
 		}
-		if d.finished[3] != "2000-01-04 nothing" {
-			t.Errorf("its outcome is %q", d.finished[3])
+		if finished[3] != "2000-01-04 nothing" {
+			t.Errorf("its outcome is %q", finished[3])
 		}
 	})
 }
@@ -139,11 +145,9 @@ func TestDaemonDies(t *testing.T) {
 		d.check(t, "a 01T00:00")
 		kill()
 		time.Sleep(4 * time.Hour)
-		if len(d.begun) != 2 || d.begun[1] < "b 01T01:30" || d.begun[1] > "b 01T01:41" {
-			t.Errorf("cleanings were %q", d.begun)
-		}
-		if len(d.finished) != 1 {
-			t.Errorf("finished %q", d.finished)
+		begun, finished := d.read()
+		if len(begun) != 2 || begun[1] < "b 01T01:30" || begun[1] > "b 01T01:41" || len(finished) != 1 {
+			t.Errorf("cleanings were %q, finished %q", begun, finished)
 		}
 	})
 }
@@ -161,8 +165,8 @@ func TestTriesAgain(t *testing.T) {
 		defer d.run(t, "a", 3*time.Hour)()
 		time.Sleep(23 * time.Hour)
 		d.check(t, "a 01T03:00", "a 01T04:00", "a 01T05:00")
-		if len(d.finished) != 1 {
-			t.Errorf("finished %q", d.finished)
+		if _, finished := d.read(); len(finished) != 1 {
+			t.Errorf("finished %q", finished)
 		}
 	})
 }
@@ -173,7 +177,7 @@ func TestLosesTheChore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &diary{Catalog: new(stationtest.Catalog)}
 		d.work = func(ctx context.Context) error {
-			if len(d.begun) > 1 {
+			if begun, _ := d.read(); len(begun) > 1 {
 				return nil
 			}
 			mine, err := d.BeginChore(ctx, station.Chore{Name: "cleaning", Day: "2000-01-01"}, "other", time.Now().Add(time.Hour), time.Hour)
@@ -186,8 +190,8 @@ func TestLosesTheChore(t *testing.T) {
 		defer d.run(t, "a", 0)()
 		time.Sleep(30 * time.Minute)
 		d.check(t, "a 01T00:00")
-		if len(d.finished) != 0 {
-			t.Errorf("finished %q", d.finished)
+		if _, finished := d.read(); len(finished) != 0 {
+			t.Errorf("finished %q", finished)
 		}
 	})
 }
