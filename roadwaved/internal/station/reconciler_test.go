@@ -2,7 +2,9 @@ package station_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -102,6 +104,42 @@ func TestReconcilerRound(t *testing.T) {
 			if got := q.take(); err != nil || n != len(tt.want) || !slices.Equal(got, tt.want) {
 				t.Errorf("%v later: enqueued %d: %v (%v), want %v of %v", tt.after, n, got, err, tt.want, ids)
 			}
+		}
+	})
+}
+
+// More jobs than a page holds, of both priorities, while some are not uploaded.
+func TestReconcilerPages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, q := &stationtest.Catalog{}, &queueLog{}
+		n := 2*station.MaxPage + 3
+		for i := range n {
+			id, at := fmt.Sprintf("live-%03d", i), time.Now().Add(time.Duration(i/7)*time.Second)
+			if err := c.StartLive(t.Context(), station.Live{ID: id, StartedAt: at, Premium: i%10 == 0}); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.EndLive(t.Context(), id, station.End{At: at, State: station.Ended}); err != nil {
+				t.Fatal(err)
+			}
+			if i == 5 {
+				continue
+			}
+			if err := c.Deposited(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		done, err := newReconciler(t, c, q).Round(t.Context())
+		if err != nil || done != n-1 || slices.Contains(q.ids, "live-005") {
+			t.Errorf("enqueued %d (%v), want %d", done, err, n-1)
+		}
+		for i, id := range q.ids {
+			if high := strings.HasSuffix(id, "0"); (q.priorities[i] == station.PriorityHigh) != high {
+				t.Errorf("%s has priority %d", id, q.priorities[i])
+			}
+		}
+		slices.Sort(q.ids)
+		if got := len(slices.Compact(q.ids)); got != n-1 {
+			t.Errorf("%d different jobs were enqueued, want %d", got, n-1)
 		}
 	})
 }

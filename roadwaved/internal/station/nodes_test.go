@@ -1,0 +1,388 @@
+package station_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/roadwave/roadwave/roadwaved/internal/station"
+	"github.com/roadwave/roadwave/roadwaved/internal/station/stationtest"
+)
+
+// A street is several houses on one catalog and one board.
+type street struct {
+	catalog *flakyCatalog
+	board   *flakyBoard
+	nodes   *flakyNodes
+	journal *eventList
+}
+
+type flakyNodes struct {
+	*stationtest.Nodes
+	flaky
+}
+
+func (n *flakyNodes) Present(ctx context.Context, node station.Node, lease time.Duration) error {
+	if err := n.broken(); err != nil {
+		return err
+	}
+	return n.Nodes.Present(ctx, node, lease)
+}
+
+func (n *flakyNodes) ListNodes(ctx context.Context) ([]station.Node, error) {
+	if err := n.broken(); err != nil {
+		return nil, err
+	}
+	return n.Nodes.ListNodes(ctx)
+}
+
+// An eventList keeps what it was told, the first of equal ones.
+type eventList struct {
+	flaky
+	events map[string]station.Event
+	told   int
+}
+
+func (l *eventList) Add(events []station.Event, _ []station.Sample) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.events == nil {
+		l.events = make(map[string]station.Event)
+	}
+	for _, e := range events {
+		l.told++
+		if _, known := l.events[e.ID]; !known {
+			l.events[e.ID] = e
+		}
+	}
+}
+
+func (l *eventList) Flush(context.Context) error { return nil }
+
+func (l *eventList) of(kind station.EventKind) []station.Event {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := slices.Collect(maps.Values(l.events))
+	return slices.DeleteFunc(all, func(e station.Event) bool { return e.Kind != kind })
+}
+
+func newStreet() *street {
+	return &street{&flakyCatalog{}, &flakyBoard{}, &flakyNodes{Nodes: &stationtest.Nodes{}}, &eventList{}}
+}
+
+// house starts a daemon; stop kills it without a goodbye.
+func (st *street) house(t *testing.T, name string) (h *house, stop func()) {
+	t.Helper()
+	h = &house{catalog: st.catalog, board: st.board, ends: &endLog{}}
+	s, err := station.New(station.Config{
+		Lives: st.catalog, Board: st.board, Nodes: mortal(st.nodes), Journal: st.journal, OnEnd: h.ends.add,
+		Node: name, NodeURL: "http://" + name, Audience: figures{Peak: 9, Counters: station.Counters{Visits: 40, Likes: 3, Reports: 1, Listeners: 2}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Station = s
+	return h, running(t, s.Run)
+}
+
+// mortal is nodes of which nobody takes leave.
+func mortal(n station.Nodes) station.Nodes { return silentNodes{n} }
+
+type silentNodes struct{ station.Nodes }
+
+func (silentNodes) Absent(context.Context, string) error { return nil }
+
+// figures are those of every live.
+type figures station.Figures
+
+func (f figures) Finish(context.Context, string) station.Figures { return station.Figures(f) }
+
+func (st *street) state(t *testing.T, id string) station.LiveState {
+	t.Helper()
+	l, err := st.catalog.Catalog.Live(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l.State
+}
+
+// A daemon dies: its lives are lost after 90 s and the last lease, once, their
+// slots are free; those of others go on.
+func TestDeadNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newStreet()
+		dead, kill := st.house(t, "dead")
+		a, _ := st.house(t, "a")
+		b, _ := st.house(t, "b")
+		lost := []station.Live{dead.open(t), dead.open(t)}
+		stays := a.open(t)
+		time.Sleep(10 * time.Minute)
+		kill()
+		time.Sleep(90 * time.Second)
+		for _, l := range lost {
+			if st.state(t, l.ID) != station.OnAir {
+				t.Error("a live was lost before its time")
+			}
+		}
+		time.Sleep(45 * time.Second)
+		for _, l := range lost {
+			got, err := st.catalog.Live(t.Context(), l.ID)
+			if err != nil || got.State != station.Lost || got.EndReason != station.EndCrash {
+				t.Errorf("the live of a dead daemon is %+v (%v), want it lost", got, err)
+			}
+			want := station.LiveStats{Visits: 40, PeakListeners: 9, Likes: 3, Reports: 1}
+			if got.Stats != want {
+				t.Errorf("its figures are %+v, want %+v", got.Stats, want)
+			}
+			if job, err := st.catalog.Job(t.Context(), l.ID); err != nil || job.State != station.JobUploading || job.Node != "dead" {
+				t.Errorf("its job is %+v (%v)", job, err)
+			}
+		}
+		if st.state(t, stays.ID) != station.OnAir || a.slots(t) != 1 {
+			t.Errorf("the other live is %s, %d slots are taken", st.state(t, stays.ID), a.slots(t))
+		}
+		if starts, ends := st.journal.of(station.EventLiveStart), st.journal.of(station.EventLiveEnd); len(starts) != 3 || len(ends) != 2 {
+			t.Errorf("the log has %d starts and %d ends, want 3 and 2", len(starts), len(ends))
+		}
+		told := append(a.ends.take(), b.ends.take()...)
+		slices.Sort(told)
+		if told = slices.Compact(told); len(told) != 2 {
+			t.Errorf("told of the ends of %v, want both lives", told)
+		}
+	})
+}
+
+// Nobody is declared dead who could not be seen: the board is away, forgets, or
+// a daemon is back in time.
+func TestNodesNotDead(t *testing.T) {
+	for name, trouble := range map[string]func(t *testing.T, st *street, kill func()){
+		"the board away": func(t *testing.T, st *street, _ func()) {
+			st.nodes.fail(errAway)
+			time.Sleep(10 * time.Minute)
+			st.nodes.fail(nil)
+		},
+		"the board comes and goes": func(t *testing.T, st *street, kill func()) {
+			kill()
+			for range 10 {
+				time.Sleep(time.Minute)
+				st.nodes.fail(errAway)
+				time.Sleep(30 * time.Second)
+				st.nodes.fail(nil)
+			}
+			st.house(t, "a")
+		},
+		"the board forgets": func(t *testing.T, st *street, _ func()) {
+			for range 20 {
+				for _, node := range []string{"a", "b"} {
+					if err := st.nodes.Nodes.Absent(t.Context(), node); err != nil {
+						t.Error(err)
+					}
+				}
+				time.Sleep(13 * time.Second)
+			}
+		},
+		"back in time": func(t *testing.T, st *street, kill func()) {
+			kill()
+			time.Sleep(80 * time.Second)
+			st.house(t, "a")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				st := newStreet()
+				a, kill := st.house(t, "a")
+				st.house(t, "b")
+				l := a.open(t)
+				time.Sleep(time.Minute)
+				trouble(t, st, kill)
+				time.Sleep(5 * time.Minute)
+				if got := st.state(t, l.ID); got != station.OnAir {
+					t.Errorf("the live is %s", got)
+				}
+			})
+		})
+	}
+}
+
+// A catalog that is away when a daemon dies only delays what follows.
+func TestDeadNodeCatalogAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newStreet()
+		dead, kill := st.house(t, "dead")
+		st.house(t, "a")
+		l := dead.open(t)
+		kill()
+		st.catalog.fail(fmt.Errorf("%w", station.ErrAway))
+		time.Sleep(5 * time.Minute)
+		if got := st.state(t, l.ID); got != station.OnAir {
+			t.Errorf("the live is %s", got)
+		}
+		st.catalog.fail(nil)
+		time.Sleep(3 * time.Minute)
+		if got := st.state(t, l.ID); got != station.Lost {
+			t.Errorf("the live is %s, want it lost", got)
+		}
+	})
+}
+
+func TestPeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newStreet()
+		a, killA := st.house(t, "a")
+		b, _ := st.house(t, "b")
+		time.Sleep(time.Second)
+		l := a.open(t)
+		if n, ok := b.Peer(t.Context(), l.ID); !ok || n != (station.Node{Name: "a", URL: "http://a"}) {
+			t.Errorf("the live of a is at %+v (%v)", n, ok)
+		}
+		if n, ok := a.Peer(t.Context(), l.ID); ok {
+			t.Errorf("its own live is at %+v", n)
+		}
+		if n, ok := b.Peer(t.Context(), "nowhere"); ok {
+			t.Errorf("an unknown live is at %+v", n)
+		}
+		asked := st.catalog.lookups.Load()
+		for range 1000 {
+			b.Peer(t.Context(), l.ID)
+			b.Peer(t.Context(), "nowhere")
+		}
+		if n := st.catalog.lookups.Load() - asked; n != 0 {
+			t.Errorf("the catalog was asked %d times more", n)
+		}
+		over := a.open(t)
+		if err := a.Close(t.Context(), over.ID, station.End{}); err != nil {
+			t.Fatal(err)
+		}
+		if n, ok := b.Peer(t.Context(), over.ID); ok {
+			t.Errorf("a live that is over is at %+v", n)
+		}
+		killA()
+		time.Sleep(31 * time.Second)
+		if n, ok := b.Peer(t.Context(), l.ID); ok {
+			t.Errorf("the live of a daemon that died is at %+v", n)
+		}
+	})
+}
+
+// A daemon that stops says so.
+func TestAbsent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nodes := &stationtest.Nodes{}
+		h := newHouse(t, station.Config{Nodes: nodes, Node: "a"})
+		stop := running(t, h.Run)
+		time.Sleep(time.Second)
+		if n, err := nodes.Node(t.Context(), "a"); err != nil || n.Name != "a" {
+			t.Errorf("it is %+v (%v)", n, err)
+		}
+		stop()
+		if _, err := nodes.Node(t.Context(), "a"); !errors.Is(err, station.ErrNotFound) {
+			t.Errorf("it stopped and is up: %v", err)
+		}
+	})
+}
+
+// Start and end are in the log, once however often they are told, and the
+// orphans of a crash have both.
+func TestLiveEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &eventList{}
+		audience := figures{Peak: 9, Counters: station.Counters{Visits: 40, Likes: 3}}
+		cfg := station.Config{Journal: log, Audience: audience}
+		h := newHouse(t, cfg)
+		h.run(t)
+		l, err := h.Open(t.Context(), station.Request{CreatorID: "léa", ZoneGeo: "Nice"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.catalog.fail(errAway)
+		stats := station.LiveStats{Duration: time.Hour, Packets: 180_000}
+		for range 2 {
+			if err := h.Close(t.Context(), l.ID, station.End{Reason: station.EndCreator, Stats: stats}); err == nil {
+				t.Error("the end was written without a catalog")
+			}
+		}
+		h.catalog.fail(nil)
+		time.Sleep(time.Minute)
+		stats.Visits, stats.PeakListeners, stats.Likes = 40, 9, 3
+		if got, _ := h.catalog.Live(t.Context(), l.ID); got.Stats != stats {
+			t.Errorf("the figures are %+v, want %+v", got.Stats, stats)
+		}
+		starts, ends := log.of(station.EventLiveStart), log.of(station.EventLiveEnd)
+		if len(starts) != 1 || len(ends) != 1 || log.told != 2 {
+			t.Fatalf("the log has %v and %v, told %d times", starts, ends, log.told)
+		}
+		if e := starts[0]; e.LiveID != l.ID || e.UserID != "léa" || e.ZoneGeo != "Nice" || !e.At.Equal(l.StartedAt) {
+			t.Errorf("the start is %+v", e)
+		}
+		if e := ends[0]; e.LiveID != l.ID || e.UserID != "léa" || e.Stats != stats {
+			t.Errorf("the end is %+v", e)
+		}
+
+		orphan := h.open(t)
+		log.events = nil // they were in memory when the process died
+		h.restart(t, cfg)
+		if _, err := h.CloseOrphans(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		starts, ends = log.of(station.EventLiveStart), log.of(station.EventLiveEnd)
+		if len(starts) != 1 || len(ends) != 1 || starts[0].LiveID != orphan.ID || ends[0].Stats.Visits != 40 {
+			t.Errorf("after the crash the log has %v and %v", starts, ends)
+		}
+	})
+}
+
+// A live that could not start has neither.
+func TestNoEventsOfNoLive(t *testing.T) {
+	log := &eventList{}
+	h := newHouse(t, station.Config{Journal: log})
+	h.catalog.deaf.fail(errAway)
+	if _, err := h.Open(t.Context(), station.Request{}); err == nil {
+		t.Fatal("the live started")
+	}
+	if log.told != 0 {
+		t.Errorf("the log has %v", log.events)
+	}
+}
+
+// A catalog that hangs keeps a creator waiting for five seconds, and is no
+// fault of theirs; what it wrote all the same is closed later.
+func TestCatalogHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := &slowCatalog{}
+		ends := &endLog{}
+		s, err := station.New(station.Config{Lives: slow, Board: &stationtest.Board{}, OnEnd: ends.add})
+		if err != nil {
+			t.Fatal(err)
+		}
+		running(t, s.Run)
+		begin := time.Now()
+		_, err = s.Open(t.Context(), station.Request{})
+		if waited := time.Since(begin); !errors.Is(err, station.ErrAway) || waited > 5*time.Second {
+			t.Errorf("after %v: %v, want ErrAway in five seconds", waited, err)
+		}
+		if s.OnAir() != 0 || len(s.Lives()) != 0 {
+			t.Error("it is on air")
+		}
+		time.Sleep(time.Minute)
+		all, err := slow.ListLives(t.Context(), station.LiveQuery{})
+		if err != nil || len(all) != 1 || all[0].State != station.Lost {
+			t.Errorf("the catalog has %+v (%v), want one live that is lost", all, err)
+		}
+	})
+}
+
+// A slowCatalog writes a live but never says so.
+type slowCatalog struct{ stationtest.Catalog }
+
+func (c *slowCatalog) StartLive(ctx context.Context, l station.Live) error {
+	if err := c.Catalog.StartLive(ctx, l); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
