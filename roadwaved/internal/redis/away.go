@@ -56,3 +56,33 @@ func isAway(err error) bool {
 	}
 	return false
 }
+
+// A witness remembers what went wrong with the commands of a context: asynq puts
+// the text of it into errors of its own, which do not tell a server that is away.
+type witness struct{}
+
+type (
+	witnessKey struct{}
+	witnessed  struct{ err error }
+)
+
+func withWitness(ctx context.Context) (*witnessed, context.Context) {
+	seen := &witnessed{}
+	return seen, context.WithValue(ctx, witnessKey{}, seen)
+}
+
+func (witness) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
+	return func(ctx context.Context, cmd goredis.Cmder) error {
+		err := next(ctx, cmd)
+		if seen, ok := ctx.Value(witnessKey{}).(*witnessed); ok && err != nil {
+			seen.err = err
+		}
+		return err
+	}
+}
+
+func (witness) DialHook(next goredis.DialHook) goredis.DialHook { return next }
+
+func (witness) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
+	return next
+}

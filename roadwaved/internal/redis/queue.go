@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,19 +33,17 @@ var (
 // A Queue is a [station.Queue] on asynq. The id of a task is that of its live,
 // which is what keeps a live from being enqueued twice.
 type Queue struct {
-	cfg       Config
-	client    *asynq.Client
-	inspector *asynq.Inspector
-	redis     *Redis
+	cfg    Config
+	client *asynq.Client
+	redis  *Redis
 }
 
 // Queue gives the queue of replays on this server.
 func (r *Redis) Queue() *Queue {
 	return &Queue{
-		cfg:       r.cfg,
-		client:    asynq.NewClientFromRedisClient(r.client),
-		inspector: asynq.NewInspectorFromRedisClient(r.client),
-		redis:     r,
+		cfg:    r.cfg,
+		client: asynq.NewClientFromRedisClient(r.client),
+		redis:  r,
 	}
 }
 
@@ -64,42 +63,23 @@ func (q *Queue) Enqueue(ctx context.Context, liveID string, p station.Priority) 
 	)
 	const tries = 3 // a task can end between finding that it exists and looking at it
 	for range tries {
-		_, err := q.client.EnqueueContext(ctx, task)
+		seen, seeing := withWitness(ctx)
+		_, err := q.client.EnqueueContext(seeing, task)
 		if err == nil {
 			return nil
 		}
 		if !errors.Is(err, asynq.ErrTaskIDConflict) {
-			return fmt.Errorf("redis: enqueueing live %s: %w", liveID, err)
+			return fmt.Errorf("redis: enqueueing live %s: %w", liveID, away(cmp.Or(seen.err, err)))
 		}
-		again, err := q.revive(name, liveID)
+		there, err := q.revive(ctx, name, liveID)
 		if err != nil {
-			return fmt.Errorf("redis: enqueueing live %s: %w", liveID, err)
+			return fmt.Errorf("redis: enqueueing live %s: %w", liveID, away(err))
 		}
-		if !again {
+		if there {
 			return nil
 		}
 	}
 	return nil // it keeps ending and coming back: it is being worked on
-}
-
-// revive looks at a task that exists. One that asynq or an operator has archived
-// would wait there for good: it is set to run again. A task that is gone by now
-// is to be enqueued again.
-func (q *Queue) revive(queue, liveID string) (again bool, err error) {
-	info, err := q.inspector.GetTaskInfo(queue, liveID)
-	switch {
-	case errors.Is(err, asynq.ErrTaskNotFound), errors.Is(err, asynq.ErrQueueNotFound):
-		return true, nil
-	case err != nil:
-		return false, err
-	case info.State != asynq.TaskStateArchived:
-		return false, nil
-	}
-	err = q.inspector.RunTask(queue, liveID)
-	if errors.Is(err, asynq.ErrTaskNotFound) {
-		return true, nil
-	}
-	return false, err
 }
 
 // Work implements [station.Queue].
@@ -115,7 +95,7 @@ func (q *Queue) Work(ctx context.Context, n int, handle func(ctx context.Context
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := q.redis.until(ctx)
 	defer cancel()
 	w := newWorker(ctx, n, q.cfg, handle)
 	client := q.redis.connect()
@@ -136,11 +116,7 @@ func (q *Queue) Work(ctx context.Context, n int, handle func(ctx context.Context
 		done()
 		return fmt.Errorf("redis: starting to work on the queue: %w", err)
 	}
-	select {
-	case <-ctx.Done():
-	case <-q.redis.closed:
-		cancel()
-	}
+	q.rescue(ctx)
 	server.Shutdown()
 	client.Close()
 	done()

@@ -91,9 +91,10 @@ func nothing(context.Context, string) error { return nil }
 // a replay.
 func TestArchivedTaskRunsAgain(t *testing.T) {
 	onEach(t, func(t *testing.T, open func(t *testing.T) *Redis) {
-		q := open(t).Queue()
+		r := open(t)
+		q := r.Queue()
 		enqueue(t, q, "a")
-		if err := q.inspector.ArchiveTask(queueNames[station.PriorityNormal], "a"); err != nil {
+		if err := asynq.NewInspectorFromRedisClient(r.client).ArchiveTask(queueNames[station.PriorityNormal], "a"); err != nil {
 			t.Fatal(err)
 		}
 		enqueue(t, q, "a")
@@ -287,13 +288,13 @@ func TestWorkerCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := startEmbedded()
 		var cut atomic.Bool
-		victim := newRedis(bubble(t), &goredis.Options{Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		victim := newRedis(bubble(t), serverConnector(&goredis.Options{Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if cut.Load() {
 				return nil, errors.New("no route to host")
 			}
 			return server.dial(ctx, network, addr)
-		}, ConnMaxLifetime: time.Second}, nil)
-		other := newRedis(bubble(t), &goredis.Options{Dialer: server.dial}, server)
+		}, ConnMaxLifetime: time.Second}), nil)
+		other := newRedis(bubble(t), serverConnector(&goredis.Options{Dialer: server.dial}), server)
 
 		enqueue(t, victim.Queue(), "a")
 		var undisturbed atomic.Bool

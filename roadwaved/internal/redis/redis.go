@@ -6,15 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/url"
 	"sync"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
-	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
 // Config tunes a connection. Its zero value is useful.
@@ -68,35 +64,35 @@ type Redis struct {
 	working sync.WaitGroup // what needs the server until it has ended
 }
 
-func newRedis(cfg Config, opt *goredis.Options, server *embedded) *Redis {
+func newRedis(cfg Config, connect func() goredis.UniversalClient, server *embedded) *Redis {
 	// It would print to stderr, past the daemon's log, what the calls return anyway.
 	logging.Disable()
-	opt.ContextTimeoutEnabled = true // a caller's deadline counts more than the default timeouts
-	opt.DialTimeout = 2 * time.Second
-	opt.DialerRetries = 1 // commands are retried, that is enough
-	opt.PipelinePoolSize = -1
-	opt.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	connect := func() goredis.UniversalClient { return goredis.NewClient(opt) }
 	r := &Redis{cfg: cfg, connect: connect, client: connect(), server: server, closed: make(chan struct{})}
+	r.client.AddHook(witness{})
 	r.touches = newTouches(r)
 	return r
 }
 
-// Dial connects to the server a URL names: redis://[user:password@]host:port/db,
-// rediss:// for TLS, or unix:///path. It does not wait for the server: ask
+// Dial connects to the server a URL names. It does not wait for the server: ask
 // [Redis.Ping] whether it answers.
+//
+//	redis://user:password@host:port/db                         one server; rediss:// with TLS
+//	unix:///path?db=0                                          one server on this machine
+//	redis+cluster://user:password@host:port?addr=host2:port2   a cluster; rediss+cluster:// with TLS
+//	redis+sentinel://host:port/db?master_name=name&addr=host2:port2&username=user&password=password
+//
+// In the last one the hosts are sentinels, as would be a user and a password
+// before the host; those in the query are for the servers they watch. Further
+// parameters are those of go-redis, such as pool_size or read_timeout.
 func Dial(rawURL string, cfg Config) (*Redis, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
-	opt, err := goredis.ParseURL(rawURL)
+	connect, err := connector(rawURL)
 	if err != nil {
-		if broken := (*url.Error)(nil); errors.As(err, &broken) {
-			err = broken.Err // the rest of it is the URL, with the password in it
-		}
-		return nil, fmt.Errorf("redis: the URL is not understood (want redis://host:port): %w", err)
+		return nil, err
 	}
-	return newRedis(cfg, opt, nil), nil
+	return newRedis(cfg, connect, nil), nil
 }
 
 // Embedded starts a server in this process, reached through pipes in memory: no
@@ -106,7 +102,7 @@ func Embedded(cfg Config) (*Redis, error) {
 		return nil, err
 	}
 	server := startEmbedded()
-	return newRedis(cfg, &goredis.Options{Addr: "embedded", Dialer: server.dial}, server), nil
+	return newRedis(cfg, serverConnector(&goredis.Options{Addr: "embedded", Dialer: server.dial}), server), nil
 }
 
 // Ping tells whether the server answers.
@@ -153,40 +149,15 @@ func (r *Redis) begin() (done func(), err error) {
 	}
 }
 
-// An embedded server is miniredis with a clock: by itself it never lets a key
-// expire.
-type embedded struct {
-	*miniredis.Miniredis
-	stop func()
-}
-
-const embeddedTick = 100 * time.Millisecond
-
-func startEmbedded() *embedded {
-	s := &embedded{Miniredis: miniredis.NewMiniRedis()}
-	done, ticking := make(chan struct{}), make(chan struct{})
+// until gives a context that also ends with Close.
+func (r *Redis) until(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
 	go func() {
-		defer close(ticking)
-		t := time.NewTicker(embeddedTick)
-		defer t.Stop()
-		last := time.Now()
-		for {
-			select {
-			case <-done:
-				return
-			case <-t.C:
-				now := time.Now()
-				s.FastForward(now.Sub(last))
-				last = now
-			}
+		select {
+		case <-r.closed:
+			cancel()
+		case <-ctx.Done():
 		}
 	}()
-	s.stop = func() {
-		close(done)
-		<-ticking
-		s.Close()
-	}
-	return s
+	return ctx, cancel
 }
-
-func (s *embedded) dial(context.Context, string, string) (net.Conn, error) { return s.Dial() }

@@ -2,7 +2,12 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
 )
@@ -21,6 +26,13 @@ const (
 	wireChannel = "roadwave:wire"
 	// maxMessage is the most bytes that a message may have.
 	maxMessage = 64 << 10
+
+	// wireQuiet is how long the wire may be quiet before the server is asked
+	// whether it is there; after as long again it is not.
+	wireQuiet = 5 * time.Second
+	// The delay before the server is looked for again doubles, within these.
+	wireRetryMin = 100 * time.Millisecond
+	wireRetryMax = 5 * time.Second
 )
 
 // Send implements [station.Wire]. A message has 64 KiB at most.
@@ -34,38 +46,65 @@ func (w *Wire) Send(ctx context.Context, message []byte) error {
 	return nil
 }
 
-// Receive implements [station.Wire]. go-redis asks every three seconds whether
-// the server is there and connects again when it is not. Messages wait for f, but
-// not for ever: those that come more than a minute before it has time are lost.
+// Receive implements [station.Wire]. It also ends when Redis is closed.
 func (w *Wire) Receive(ctx context.Context, f func(message []byte)) error {
 	done, err := w.redis.begin()
 	if err != nil {
 		return err
 	}
 	defer done()
-	if ctx.Err() != nil {
-		return nil
-	}
-	subscription := w.redis.client.Subscribe(ctx, wireChannel)
-	defer subscription.Close()
-	messages := subscription.Channel()
-	for {
+	ctx, cancel := w.redis.until(ctx)
+	defer cancel()
+	delay := wireRetryMin
+	for ctx.Err() == nil {
+		heard, err := w.listen(ctx, f)
+		if ctx.Err() != nil {
+			break
+		}
+		if heard {
+			delay = wireRetryMin
+		}
+		w.redis.cfg.Logger.Warn("redis: the wire is cut, connecting again", "in", delay, "err", err)
 		select {
 		case <-ctx.Done():
-			return nil
-		case <-w.redis.closed:
-			return nil
-		case m, ok := <-messages:
-			switch {
-			case !ok:
-				return nil
-			case ctx.Err() != nil:
-				return nil // both were ready
-			case len(m.Payload) > maxMessage:
-				w.redis.cfg.Logger.Warn("redis: somebody else's message is on the wire, it is too long", "bytes", len(m.Payload))
-			default:
-				f([]byte(m.Payload))
+		case <-time.After(delay):
+		}
+		delay = min(2*delay, wireRetryMax)
+	}
+	return nil
+}
+
+// listen receives until the connection breaks or ctx ends, and tells whether there
+// was a connection.
+func (w *Wire) listen(ctx context.Context, f func(message []byte)) (heard bool, err error) {
+	subscription := w.redis.client.Subscribe(ctx, wireChannel)
+	defer subscription.Close()
+	// A read that waits hears nothing of ctx.
+	defer context.AfterFunc(ctx, func() { subscription.Close() })()
+	asked := false
+	for {
+		received, err := subscription.ReceiveTimeout(ctx, wireQuiet)
+		var timeout net.Error
+		switch {
+		case ctx.Err() != nil:
+			return heard, ctx.Err()
+		case errors.As(err, &timeout) && timeout.Timeout() && !asked:
+			if err := subscription.Ping(ctx); err != nil {
+				return heard, err
 			}
+			asked = true
+			continue
+		case err != nil:
+			return heard, err
+		}
+		heard, asked = true, false
+		m, ok := received.(*goredis.Message)
+		switch {
+		case !ok: // an answer to the subscription or to the ping
+		case len(m.Payload) > maxMessage:
+			w.redis.cfg.Logger.Warn("redis: somebody else's message is on the wire, it is too long", "bytes", len(m.Payload))
+		default:
+			f([]byte(m.Payload))
 		}
 	}
 }
