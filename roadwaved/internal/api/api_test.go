@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -264,28 +263,5 @@ func TestBodyIsBounded(t *testing.T) {
 	var tooLong *http.MaxBytesError
 	if !errors.As(got, &tooLong) {
 		t.Fatalf("a body of 2 MiB was read: %v", got)
-	}
-}
-
-func TestAdmin(t *testing.T) {
-	var failing error
-	h := api.NewAdmin(api.AdminConfig{Checks: []api.Check{
-		{Name: "catalog", Ping: func(context.Context) error { return nil }},
-		{Name: "board", Ping: func(context.Context) error { return failing }},
-	}})
-	if w := do(h, "GET", "/healthz"); w.Code != 200 {
-		t.Errorf("healthz: %d", w.Code)
-	}
-	if w := do(h, "GET", "/readyz"); w.Code != 200 {
-		t.Errorf("readyz: %d %s", w.Code, w.Body)
-	}
-	failing = errors.New("no answer")
-	w := do(h, "GET", "/readyz")
-	if w.Code != 503 {
-		t.Errorf("readyz: %d", w.Code)
-	}
-	sameJSON(t, w.Body.String(), `{"status":"unavailable","catalog":"ok","board":"no answer"}`)
-	if w := do(h, "GET", "/debug/pprof/"); w.Code != 200 {
-		t.Errorf("pprof: %d", w.Code)
 	}
 }

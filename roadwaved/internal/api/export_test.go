@@ -22,6 +22,9 @@ func (a *API) Client(r *http.Request) netip.Addr { return a.client(r) }
 // StandIn is what stands for their address.
 func (a *API) StandIn(r *http.Request) string { return a.standIn(r) }
 
+// Cursor is a place in a list.
+type Cursor = cursor
+
 // Cursors, in and out.
 var (
 	CursorAt   = cursorAt

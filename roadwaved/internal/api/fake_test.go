@@ -114,7 +114,8 @@ func (c *catalog) ReplayOf(_ context.Context, liveID string) (station.Replay, er
 func (c *catalog) ListReplays(_ context.Context, q station.ReplayQuery) ([]station.Replay, error) {
 	var found []station.Replay
 	for _, r := range c.replays {
-		if (q.Before.IsZero() || r.PublishedAt.Before(q.Before)) && len(found) < q.Limit {
+		older := q.Before.IsZero() || r.PublishedAt.Before(q.Before) || r.PublishedAt.Equal(q.Before) && r.ID < q.BeforeID
+		if older && len(found) < q.Limit {
 			found = append(found, r)
 		}
 	}
@@ -225,3 +226,28 @@ func do(a http.Handler, method, target string, header ...string) *httptest.Respo
 type deaf struct{ *audience }
 
 func (deaf) Beat(context.Context, string, string, string) error { return nil }
+
+// changing is a catalog in which the live on air can be lost.
+type changing struct {
+	*catalog
+	mu    sync.Mutex
+	over  bool
+	asked int
+}
+
+func (c *changing) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over = true
+}
+
+func (c *changing) Live(ctx context.Context, id string) (station.Live, error) {
+	l, err := c.catalog.Live(ctx, id)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asked++
+	if c.over {
+		l.State = station.Lost
+	}
+	return l, err
+}
