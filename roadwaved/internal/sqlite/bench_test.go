@@ -4,9 +4,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"testing"
-	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
 	"github.com/roadwave/roadwave/roadwaved/internal/station/stationtest"
@@ -33,35 +30,20 @@ func BenchmarkStation(b *testing.B) {
 	}
 }
 
-// BenchmarkListLives reads the first page of those on air, of whom there are a
-// hundred among many that are over.
-func BenchmarkListLives(b *testing.B) {
-	for _, over := range []int{1_000, 10_000} {
-		b.Run(fmt.Sprint(over), func(b *testing.B) {
+// BenchmarkRecord writes what an outbox delivers.
+func BenchmarkRecord(b *testing.B) {
+	for _, n := range []int{1, 500} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			c := open(b, filepath.Join(b.TempDir(), "catalog.db"))
-			tx, err := c.writer.Begin()
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer tx.Rollback()
-			for i := range over + 100 {
-				state, ended := station.Ended, stamp(time.Now())
-				if i >= over {
-					state, ended = station.OnAir, stamp(time.Time{})
-				}
-				if _, err := tx.Exec(`INSERT INTO lives (live_id, creator_id, title, started_at, zone_geo, tags, classification_age, state, node, ended_at)
-					VALUES (?, 'léa', 't', ?, '', '[]', '', ?, 'n', ?)`, uuid.NewString(), stamp(time.Now()), state, ended); err != nil {
+			for b.Loop() {
+				b.StopTimer()
+				batch := events(n)
+				b.StartTimer()
+				if err := c.Record(b.Context(), batch, nil); err != nil {
 					b.Fatal(err)
 				}
 			}
-			if err := tx.Commit(); err != nil {
-				b.Fatal(err)
-			}
-			for b.Loop() {
-				if lives, err := c.ListLives(b.Context(), station.LiveQuery{State: station.OnAir}); err != nil || len(lives) != 50 {
-					b.Fatal(len(lives), err)
-				}
-			}
+			b.ReportMetric(float64(b.N*n)/b.Elapsed().Seconds(), "records/s")
 		})
 	}
 }

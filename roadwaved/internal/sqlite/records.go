@@ -117,11 +117,12 @@ func (c *Catalog) ListSamples(ctx context.Context, liveID string) ([]station.Sam
 	return samples, nil
 }
 
+// reactorsQuery spells the two kinds out for the index that holds no others.
+const reactorsQuery = "SELECT DISTINCT user_id FROM audit_events WHERE live_id = ? AND kind = ? AND kind IN ('like', 'report') ORDER BY user_id"
+
 // Reactors implements [station.Records].
 func (c *Catalog) Reactors(ctx context.Context, liveID string, r station.Reaction) ([]string, error) {
-	rows, err := c.reader.QueryContext(ctx,
-		// The two kinds are spelled out for the index that holds no others.
-		"SELECT DISTINCT user_id FROM audit_events WHERE live_id = ? AND kind = ? AND kind IN ('like', 'report') ORDER BY user_id", liveID, r)
+	rows, err := c.reader.QueryContext(ctx, reactorsQuery, liveID, r)
 	users, err := collect(rows, err, func(r row) (user string, err error) {
 		err = r.Scan(&user)
 		return user, err

@@ -23,32 +23,31 @@ func (c *Catalog) ListLives(ctx context.Context, q station.LiveQuery) ([]station
 }
 
 // searchLives writes the query. It says itself where to begin: SQLite knows too
-// little about the data to see that a creator has few lives and the state
-// "ended" has nearly all of them.
+// little about the data to see that few lives are on air, that a creator has not
+// many, and that the state "ended" has nearly all of them. Only words without
+// anything better to begin with make it sort what it found.
 func searchLives(q station.LiveQuery) (query string, args []any) {
 	var f filter
-	from, ordered := "lives", "lives"
 	match := matchExpression(q.Text)
+	words, tag := match != "", q.Tag != "" // what is still to be looked at
+	from, ordered := "lives INDEXED BY ", "lives"
 	switch {
-	case match != "":
-		from = "live_titles CROSS JOIN lives ON live_no = live_titles.rowid"
-		f.add("live_titles MATCH ?", match)
-	case q.Tag != "":
-		from, ordered = "live_tags CROSS JOIN lives ON lives.live_id = live_tags.live_id", "live_tags"
-		f.add("tag = ?", q.Tag)
 	case q.State == station.OnAir:
-		from += " INDEXED BY lives_state"
+		from += "lives_state"
 	case q.CreatorID != "":
-		from += " INDEXED BY lives_creator_id"
+		from += "lives_creator_id"
+	case words:
+		from, words = "live_titles CROSS JOIN lives ON live_no = live_titles.rowid", false
+		f.add("live_titles MATCH ?", match)
+	case tag:
+		from, ordered, tag = "live_tags CROSS JOIN lives ON lives.live_id = live_tags.live_id", "live_tags", false
+		f.add("tag = ?", q.Tag)
 	case q.ZoneGeo != "":
-		from += " INDEXED BY lives_zone_geo"
+		from += "lives_zone_geo"
 	case q.State != "":
-		from += " INDEXED BY lives_state"
+		from += "lives_state"
 	default:
-		from += " INDEXED BY lives_started_at"
-	}
-	if match != "" && q.Tag != "" {
-		f.add(`EXISTS (SELECT 1 FROM live_tags AS t WHERE t.tag = ? AND t.started_at = lives.started_at AND t.live_id = lives.live_id)`, q.Tag)
+		from += "lives_started_at"
 	}
 	f.equal("state", string(q.State))
 	f.equal("node", q.Node)
@@ -59,6 +58,12 @@ func searchLives(q station.LiveQuery) (query string, args []any) {
 	}
 	if !q.Before.IsZero() {
 		f.add("("+ordered+".started_at, "+ordered+".live_id) < (?, ?)", stamp(q.Before), q.BeforeID)
+	}
+	if tag {
+		f.add("EXISTS (SELECT 1 FROM live_tags AS t WHERE t.tag = ? AND t.started_at = lives.started_at AND t.live_id = lives.live_id)", q.Tag)
+	}
+	if words {
+		f.add("live_no IN (SELECT rowid FROM live_titles WHERE live_titles MATCH ?)", match)
 	}
 	return "SELECT " + liveColumns + " FROM " + from + f.where() +
 		" ORDER BY " + ordered + ".started_at DESC, " + ordered + ".live_id DESC LIMIT ?", f.with(station.PageSize(q.Limit))
