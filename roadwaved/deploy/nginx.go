@@ -25,6 +25,9 @@ type NginxConfig struct {
 	// Bucket is the public URL of the bucket that media come from, with the prefix
 	// of the keys. Empty: media come from the daemons.
 	Bucket string
+	// BucketCA is a PEM file of who vouches for a bucket that speaks TLS. Default:
+	// what Debian trusts.
+	BucketCA string
 	// Listen is the address of the public server. Default: a free port of 127.0.0.1.
 	Listen string
 	// Certificate and Key are PEM files; with them the server speaks TLS and HTTP/2.

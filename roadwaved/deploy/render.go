@@ -134,12 +134,23 @@ func (c NginxConfig) bucketEdits() ([]edit, error) {
 		host = net.JoinHostPort(u.Hostname(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
 	}
 	origin := u.Scheme + "://roadwave_bucket" + strings.TrimSuffix(path.Clean("/"+u.Path), "/")
-	return []edit{
+	list := []edit{
 		{"server s3.gra.io.cloud.ovh.net:443 max_fails=3 fail_timeout=5s;", "server " + host + " max_fails=3 fail_timeout=5s;"},
 		{"set $roadwave_origin https://roadwave_bucket/my-bucket;", "set $roadwave_origin " + origin + ";"},
 		{"set $roadwave_origin_host s3.gra.io.cloud.ovh.net;", "set $roadwave_origin_host " + u.Host + ";"},
-		{"proxy_ssl_name s3.gra.io.cloud.ovh.net;", "proxy_ssl_name " + u.Hostname() + ";"},
-	}, nil
+	}
+	const (
+		name  = "proxy_ssl_name s3.gra.io.cloud.ovh.net;"
+		trust = "proxy_ssl_trusted_certificate /etc/ssl/certs/ca-certificates.crt;"
+	)
+	if u.Scheme == "http" { // NGINX would want the file of who vouches all the same
+		return append(list, edit{name, ""}, edit{trust, ""}, edit{"proxy_ssl_verify on;", ""}, edit{"proxy_ssl_verify_depth 3;", ""}), nil
+	}
+	list = append(list, edit{name, "proxy_ssl_name " + u.Hostname() + ";"})
+	if c.BucketCA != "" {
+		list = append(list, edit{trust, "proxy_ssl_trusted_certificate " + c.BucketCA + ";"})
+	}
+	return list, nil
 }
 
 // apply makes the edits, each of a line that is there once.
