@@ -234,7 +234,9 @@ func TestServerDies(t *testing.T) {
 	if err := r.Ping(ctx); err == nil {
 		t.Error("a dead server answers")
 	}
-	server.Restart()
+	if err := server.Restart(); err != nil {
+		t.Fatal(err)
+	}
 	enqueue(t, q, "after")
 	expect(t, delivered, "after")
 	close(release)
@@ -255,7 +257,9 @@ func TestServerLate(t *testing.T) {
 	t.Cleanup(func() { r.Close() })
 	q := r.Queue()
 	delivered, _ := work(t, q, nothing)
-	server.Restart()
+	if err := server.Restart(); err != nil {
+		t.Fatal(err)
+	}
 	enqueue(t, q, "a")
 	expect(t, delivered, "a")
 }

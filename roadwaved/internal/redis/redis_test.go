@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,8 +8,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/roadwave/roadwave/roadwaved/internal/redis/redistest"
-	"github.com/roadwave/roadwave/roadwaved/internal/station"
-	"github.com/roadwave/roadwave/roadwaved/internal/station/stationtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -30,10 +27,9 @@ func onEach(t *testing.T, test func(t *testing.T, open func(t *testing.T) *Redis
 		server := redistest.Start(t)
 		test(t, func(t *testing.T) *Redis {
 			r, err := Dial(server.URL, quick)
-			if err == nil {
-				err = r.client.FlushAll(t.Context()).Err()
-			}
-			return ready(t, r, err)
+			r = ready(t, r, err)
+			flush(t, r)
+			return r
 		})
 	})
 }
@@ -54,40 +50,8 @@ func ready(t *testing.T, r *Redis, err error) *Redis {
 	return r
 }
 
-func TestBoard(t *testing.T) {
-	onEach(t, func(t *testing.T, open func(t *testing.T) *Redis) {
-		stationtest.TestBoard(t, func(t *testing.T) station.Board { return open(t).Board() }, time.Sleep)
-	})
-}
-
-func TestQueue(t *testing.T) {
-	onEach(t, func(t *testing.T, open func(t *testing.T) *Redis) {
-		stationtest.TestQueue(t, func(t *testing.T) station.Queue { return open(t).Queue() })
-	})
-}
-
-func TestDialRefuses(t *testing.T) {
-	for _, bad := range []string{"", "localhost:6379", "http://localhost", "redis://:secret@host:port/0", "redis://host/x", "redis://u:secret@h:1/%zz"} {
-		_, err := Dial(bad, Config{})
-		if err == nil {
-			t.Errorf("%q: accepted", bad)
-		} else if strings.Contains(err.Error(), "secret") {
-			t.Errorf("the error tells the password: %v", err)
-		}
-	}
-	for name, cfg := range map[string]Config{
-		"poll":    {Poll: -1},
-		"retry":   {RetryMin: time.Microsecond},
-		"timeout": {HandlerTimeout: -time.Hour},
-	} {
-		if _, err := Dial("redis://localhost", cfg); err == nil {
-			t.Errorf("%s: accepted", name)
-		}
-		if _, err := Embedded(cfg); err == nil {
-			t.Errorf("%s: accepted", name)
-		}
-	}
-}
+// TestContracts holds all that is here to the laws of station.
+func TestContracts(t *testing.T) { onEach(t, every) }
 
 // The embedded server lets keys expire, by the real clock.
 func TestEmbeddedExpires(t *testing.T) {

@@ -35,12 +35,16 @@ const (
 	wireRetryMax = 5 * time.Second
 )
 
+// On a cluster a plain PUBLISH goes to any server, and what two of them pass on
+// comes in any order; a script goes to the one that has its key.
+var sendScript = goredis.NewScript(`return redis.call('PUBLISH', KEYS[1], ARGV[1])`)
+
 // Send implements [station.Wire]. A message has 64 KiB at most.
 func (w *Wire) Send(ctx context.Context, message []byte) error {
 	if len(message) > maxMessage {
 		return fmt.Errorf("redis: a message of %d bytes is too long for the wire, %d is the most", len(message), maxMessage)
 	}
-	if err := w.redis.client.Publish(ctx, wireChannel, message).Err(); err != nil {
+	if err := sendScript.Run(ctx, w.redis.client, []string{wireChannel}, message).Err(); err != nil {
 		return fmt.Errorf("redis: sending on the wire: %w", away(err))
 	}
 	return nil

@@ -1,12 +1,16 @@
-// Package redistest starts Redis servers for tests.
+// Package redistest starts Redis servers for tests: one, a cluster, or one with a
+// replica and a sentinel.
 package redistest
 
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -20,43 +24,61 @@ import (
 const patience = 20 * time.Second
 
 // A Server is a redis-server on a free port of the loopback interface that keeps
-// nothing on disk. It ends with its test.
+// nothing on disk.
 type Server struct {
-	URL string // redis://127.0.0.1:port
+	URL  string // redis://127.0.0.1:port
+	Addr string // 127.0.0.1:port
 
-	t    testing.TB
-	path string
-	addr string
+	program, folder string
+	args            []string
 
 	mu  sync.Mutex
 	cmd *exec.Cmd
 }
 
-// Start starts a server, or skips the test where redis-server is not installed.
+// Start starts a server that ends with its test, or skips the test where
+// redis-server is not installed.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	s := &Server{t: t, path: mediatest.Tool(t, "redis-server")}
-	var err error
-	for range 3 { // another process can take the port that was free
-		s.addr = freePort(t)
-		s.URL = "redis://" + s.addr
-		if err = s.run(); err == nil {
-			t.Cleanup(s.Kill)
-			return s
-		}
-	}
-	t.Fatal(err)
-	return nil
+	return start(t)
 }
 
-func freePort(t testing.TB) string {
+func start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	s, err := Run(mediatest.Tool(t, "redis-server"), t.TempDir(), args...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Cleanup(s.Kill)
+	return s
+}
+
+// Run starts a redis-server that works in a folder, which is made where there is
+// none, and ends with Kill. Further arguments are redis-server's.
+func Run(program, folder string, args ...string) (*Server, error) {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, err
+	}
+	s := &Server{program: program, folder: folder, args: args}
+	var err error
+	for range 3 { // another process can take the port that was free
+		if s.Addr, err = freeAddr(); err != nil {
+			return nil, err
+		}
+		s.URL = "redis://" + s.Addr
+		if err = s.run(); err == nil {
+			return s, nil
+		}
+	}
+	return nil, err
+}
+
+func freeAddr() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
 }
 
 // Kill ends the server at once, as a crash would: what it held is lost.
@@ -71,22 +93,28 @@ func (s *Server) Kill() {
 	s.cmd = nil
 }
 
-// Restart starts the server again after Kill, empty, at the same address.
-func (s *Server) Restart() {
-	s.t.Helper()
+// Restart starts the server again at the same address, empty.
+func (s *Server) Restart() error {
 	s.Kill()
-	if err := s.run(); err != nil {
-		s.t.Fatal(err)
-	}
+	return s.run()
+}
+
+// Do sends one command to the server.
+func (s *Server) Do(ctx context.Context, args ...any) error {
+	c := client(s.Addr)
+	defer c.Close()
+	return c.Do(ctx, args...).Err()
 }
 
 func (s *Server) run() error {
-	_, port, err := net.SplitHostPort(s.addr)
+	_, port, err := net.SplitHostPort(s.Addr)
 	if err != nil {
 		return err
 	}
+	args := append(s.args[:len(s.args):len(s.args)],
+		"--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", s.folder)
 	log := &bytes.Buffer{}
-	cmd := exec.Command(s.path, "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", s.t.TempDir())
+	cmd := exec.Command(s.program, args...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		return err
@@ -94,21 +122,30 @@ func (s *Server) run() error {
 	s.mu.Lock()
 	s.cmd = cmd
 	s.mu.Unlock()
-	if err := s.answers(); err != nil {
+	if err := answers(s.Addr); err != nil {
 		s.Kill() // the log is complete once the process has ended
-		return fmt.Errorf("redis-server on %s: %w\n%s", s.addr, err, log)
+		return fmt.Errorf("redis-server on %s: %w\n%s", s.Addr, err, log)
 	}
 	return nil
 }
 
-// answers waits until the server does.
-func (s *Server) answers() error {
+func client(addr string) *goredis.Client {
+	return goredis.NewClient(&goredis.Options{Addr: addr, MaxRetries: -1, DialerRetries: 1, ContextTimeoutEnabled: true})
+}
+
+// answers waits until a server does.
+func answers(addr string) error {
+	c := client(addr)
+	defer c.Close()
+	return eventually(func(ctx context.Context) error { return c.Ping(ctx).Err() })
+}
+
+// eventually tries until it works.
+func eventually(try func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	c := goredis.NewClient(&goredis.Options{Addr: s.addr, MaxRetries: -1, DialerRetries: 1, ContextTimeoutEnabled: true})
-	defer c.Close()
 	for {
-		err := c.Ping(ctx).Err()
+		err := try(ctx)
 		if err == nil {
 			return nil
 		}
@@ -118,4 +155,97 @@ func (s *Server) answers() error {
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
+}
+
+// A Watched is a server with a replica and a sentinel that makes the replica the
+// master when the master is gone.
+type Watched struct {
+	URL             string // redis+sentinel://127.0.0.1:port?master_name=house
+	Master, Replica *Server
+}
+
+const masterName = "house"
+
+// StartWatched starts a server with a replica and a sentinel, which end with the
+// test.
+func StartWatched(t testing.TB) *Watched {
+	t.Helper()
+	w := &Watched{Master: start(t)}
+	host, port, err := net.SplitHostPort(w.Master.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Replica = start(t, "--replicaof", host+" "+port, "--repl-diskless-sync-delay", "0")
+	// A sentinel keeps what it learns in its configuration.
+	config := filepath.Join(t.TempDir(), "sentinel.conf")
+	lines := fmt.Sprintf("sentinel monitor %[1]s %[2]s %[3]s 1\nsentinel down-after-milliseconds %[1]s 500\nsentinel failover-timeout %[1]s 2000\n",
+		masterName, host, port)
+	if err := os.WriteFile(config, []byte(lines), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sentinel := start(t, config, "--sentinel")
+	c := goredis.NewSentinelClient(&goredis.Options{Addr: sentinel.Addr, MaxRetries: -1})
+	defer c.Close()
+	replica := client(w.Replica.Addr)
+	defer replica.Close()
+	err = eventually(func(ctx context.Context) error {
+		known, err := c.Replicas(ctx, masterName).Result()
+		if err != nil {
+			return err
+		}
+		if len(known) == 0 {
+			return errors.New("the sentinel does not know the replica")
+		}
+		if role, err := replica.Do(ctx, "ROLE").Slice(); err != nil || len(role) < 4 || role[3] != "connected" {
+			return fmt.Errorf("the replica has not connected: %v %w", role, err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.URL = "redis+sentinel://" + sentinel.Addr + "?master_name=" + masterName
+	return w
+}
+
+// StartCluster starts a cluster of three servers without replicas, which end with
+// the test, and gives its URL.
+func StartCluster(t testing.TB) (url string, servers []*Server) {
+	t.Helper()
+	const size, slots = 3, 16384
+	var buses []string
+	for range size {
+		bus, err := freeAddr() // by default it is 10000 above the port, which there may not be
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, port, _ := net.SplitHostPort(bus)
+		buses = append(buses, port)
+		servers = append(servers, start(t, "--cluster-enabled", "yes", "--cluster-port", port, "--cluster-node-timeout", "2000"))
+	}
+	for i, s := range servers {
+		err := s.Do(t.Context(), "CLUSTER", "ADDSLOTSRANGE", i*slots/size, (i+1)*slots/size-1)
+		host, port, _ := net.SplitHostPort(s.Addr)
+		if err == nil && i > 0 {
+			err = servers[0].Do(t.Context(), "CLUSTER", "MEET", host, port, buses[i])
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, s := range servers {
+		c := client(s.Addr)
+		defer c.Close()
+		err := eventually(func(ctx context.Context) error {
+			info, err := c.ClusterInfo(ctx).Result()
+			if err == nil && !bytes.Contains([]byte(info), []byte("cluster_state:ok")) {
+				err = errors.New("the cluster is not complete")
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return "redis+cluster://" + servers[0].Addr + "?addr=" + servers[1].Addr, servers
 }
