@@ -227,18 +227,32 @@ type deaf struct{ *audience }
 
 func (deaf) Beat(context.Context, string, string, string) error { return nil }
 
-// changing is a catalog in which the live on air can be lost.
+// changing is a catalog in which the live on air can be lost, and that can go
+// away.
 type changing struct {
 	*catalog
 	mu    sync.Mutex
 	over  bool
+	away  bool
 	asked int
+}
+
+func (c *changing) goAway() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.away = true
 }
 
 func (c *changing) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.over = true
+}
+
+func (c *changing) questions() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.asked
 }
 
 func (c *changing) Live(ctx context.Context, id string) (station.Live, error) {
@@ -248,6 +262,9 @@ func (c *changing) Live(ctx context.Context, id string) (station.Live, error) {
 	c.asked++
 	if c.over {
 		l.State = station.Lost
+	}
+	if c.away {
+		return station.Live{}, station.ErrAway
 	}
 	return l, err
 }

@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"bufio"
 	"context"
 	"io"
 	"net"
@@ -128,25 +127,6 @@ func TestForwardingToNobody(t *testing.T) {
 	w := do(elsewhere(t, "http://"+address, nil), "GET", "/live/"+onAirID+"/index.m3u8")
 	if w.Code != 503 || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), `"unavailable"`) || strings.Contains(w.Body.String(), address) {
 		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
-	}
-}
-
-// A live that is over where no message said so is noticed, by one question for
-// all who follow it.
-func TestStreamsNoticeTheEnd(t *testing.T) {
-	c := &changing{catalog: newCatalog()}
-	a := newAPI(t, func(cfg *api.Config) { cfg.Lives, cfg.KeepAlive = c, 20*time.Millisecond })
-	url := serve(t, a)
-	var readers []*bufio.Reader
-	for range 5 {
-		readers = append(readers, openStream(t, url+"/v1/lives/"+onAirID+"/events"))
-	}
-	c.end()
-	for _, r := range readers {
-		rest, err := io.ReadAll(r)
-		if err != nil || !strings.HasSuffix(string(rest), "event: ended\ndata: {\"message\":\"Le live est terminé suite à un problème technique\",\"state\":\"lost\"}\n\n") {
-			t.Errorf("got %q, %v", rest, err)
-		}
 	}
 }
 

@@ -68,9 +68,11 @@ func (h *Hub) Run(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
+	ctx, cancel := context.WithCancel(ctx)
 	var sending sync.WaitGroup
 	sending.Go(func() { h.send(ctx) })
 	defer sending.Wait()
+	defer cancel()
 	return h.cfg.Wire.Receive(ctx, h.receive)
 }
 

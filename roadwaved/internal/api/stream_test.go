@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/roadwave/roadwave/roadwaved/internal/api"
@@ -174,4 +175,55 @@ func TestCreatorStreamInOpenMode(t *testing.T) {
 			t.Errorf("%q: %d", token, w.Code)
 		}
 	}
+}
+
+// A live that is over where no message said so is noticed within one KeepAlive,
+// by one question now and then for all who follow it.
+func TestStreamsNoticeTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &changing{catalog: newCatalog()}
+		a := newAPI(t, func(cfg *api.Config) { cfg.Lives, cfg.Limits.Streams = c, -1 })
+		const readers = 100
+		ended := make(chan string, readers)
+		for range readers {
+			time.Sleep(100 * time.Millisecond) // they come one after the other
+			go func() { ended <- do(a, "GET", "/v1/lives/"+onAirID+"/events").Body.String() }()
+		}
+		time.Sleep(time.Minute)
+		if asked := c.questions() - readers; asked < 4 || asked > 10 {
+			t.Errorf("the catalog was asked %d times in 70 s", asked)
+		}
+		c.end()
+		time.Sleep(15 * time.Second)
+		synctest.Wait()
+		if len(ended) != readers {
+			t.Fatalf("%d of %d noticed", len(ended), readers)
+		}
+		want := "event: ended\ndata: {\"message\":\"Le live est terminé suite à un problème technique\",\"state\":\"lost\"}\n\n"
+		for range readers {
+			if got := <-ended; !strings.HasSuffix(got, want) || strings.Count(got, "event:") != 1 {
+				t.Fatalf("got %q", got)
+			}
+		}
+	})
+}
+
+// A catalog that is away ends no stream.
+func TestStreamsOutliveTheCatalog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &changing{catalog: newCatalog()}
+		a := newAPI(t, func(cfg *api.Config) { cfg.Lives = c })
+		over := make(chan struct{})
+		go func() { do(a, "GET", "/v1/lives/"+onAirID+"/events"); close(over) }()
+		synctest.Wait()
+		c.goAway()
+		time.Sleep(5 * time.Minute)
+		select {
+		case <-over:
+			t.Error("cut")
+		default:
+		}
+		_ = a.Close()
+		<-over
+	})
 }

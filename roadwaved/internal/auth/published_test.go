@@ -196,7 +196,8 @@ func TestKeyServerAwayAtStart(t *testing.T) {
 			t.Error(err)
 		}
 		server.answer(0, "")
-		time.Sleep(24 * time.Hour / 2)
+		time.Sleep(12 * time.Hour)
+		synctest.Wait()
 		if _, err := a.Identify(r); err != nil {
 			t.Errorf("keys are kept while the server is away: %v", err)
 		}
