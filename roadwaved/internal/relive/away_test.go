@@ -156,6 +156,93 @@ func TestNeverParkedForAService(t *testing.T) {
 	}
 }
 
+// denied is a store whose keys are wrong, or whose bucket is full.
+type denied struct {
+	hls.Store
+	open, put error
+}
+
+func (s denied) Open(ctx context.Context, key string) (hls.Object, error) {
+	if s.open != nil {
+		return nil, s.open
+	}
+	return s.Store.Open(ctx, key)
+}
+
+func (s denied) Put(context.Context, string, io.ReadSeeker) error { return s.put }
+
+// A store that refuses would refuse any job: none is parked for it, none keeps its
+// worker waiting.
+func TestStoreRefuses(t *testing.T) {
+	for name, store := range map[string]denied{
+		"to read":  {open: errors.New("403 AccessDenied")},
+		"to write": {put: errors.New("403 QuotaExceeded")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHouse(t)
+				h.record()
+				h.make(maker{work: storing})
+				begun := time.Now()
+				store.Store = h.store
+				h.cfg.Store = store
+				if err := h.worker().Handle(t.Context(), h.live.ID); err == nil || !strings.Contains(err.Error(), "403") {
+					t.Errorf("got %v, want it delivered again", err)
+				}
+				if j := h.job(); j.State != station.JobPending || j.Attempts != 0 || j.Step != "waits for the object store" {
+					t.Errorf("job is %+v", j)
+				}
+				if took := time.Since(begun); took > time.Minute {
+					t.Errorf("it took %v", took)
+				}
+			})
+		})
+	}
+}
+
+// hanging is a catalog whose network is gone without a word.
+type hanging struct {
+	station.Jobs
+	until time.Time
+}
+
+func (j hanging) hang(ctx context.Context) error {
+	if time.Now().After(j.until) {
+		return nil
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (j hanging) Publish(ctx context.Context, c station.Claim, r station.Replay) error {
+	if err := j.hang(ctx); err != nil {
+		return err
+	}
+	return j.Jobs.Publish(ctx, c, r)
+}
+
+func (j hanging) Renew(ctx context.Context, c station.Claim, until time.Time, step string, progress float64) error {
+	if err := j.hang(ctx); err != nil {
+		return err
+	}
+	return j.Jobs.Renew(ctx, c, until, step, progress)
+}
+
+func TestCatalogHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.record()
+		h.make(maker{work: made})
+		h.cfg.Jobs = hanging{h.catalog, time.Now().Add(5 * time.Minute)}
+		if err := h.worker().Handle(t.Context(), h.live.ID); err != nil {
+			t.Fatal(err)
+		}
+		if j := h.job(); j.State != station.JobDone || j.Attempts != 1 {
+			t.Errorf("job is %+v", j)
+		}
+	})
+}
+
 // refusing is a catalog that answers, and always no.
 type refusing struct {
 	station.Jobs

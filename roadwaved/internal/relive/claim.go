@@ -46,7 +46,9 @@ func (j *job) renew(ctx context.Context, lost context.CancelCauseFunc) {
 		case <-tick.C:
 		}
 		step, done := j.progress()
-		err := j.worker.cfg.Jobs.Renew(ctx, j.claim, j.worker.cfg.Now().Add(lease), step, done)
+		err := ask(ctx, func(ctx context.Context) error {
+			return j.worker.cfg.Jobs.Renew(ctx, j.claim, j.worker.cfg.Now().Add(lease), step, done)
+		})
 		switch {
 		case errors.Is(err, station.ErrFenced):
 			lost(err)
@@ -103,7 +105,7 @@ func (j *job) finish(ctx context.Context, err error) error {
 // fenced logs who has the job instead: nobody, when it was done here and only the
 // catalog's answer got lost.
 func (j *job) fenced(ctx context.Context) {
-	now, err := j.worker.cfg.Jobs.Job(ctx, j.claim.LiveID)
+	now, err := j.worker.job(ctx, j.claim.LiveID)
 	switch {
 	case err == nil && now.State == station.JobDone && now.Worker == j.worker.cfg.Name:
 		j.log.Info("replay published", "replay_id", ReplayID(j.claim.LiveID), "answer", "lost")
@@ -122,19 +124,14 @@ func (j *job) show(ctx context.Context, whom string) {
 	}
 }
 
-// errSpace is a temporary folder with too little room.
-var errSpace = errors.New("not enough free space")
-
 // lacks tells what was not there for a job that did not fail by itself.
 func lacks(err error) string {
-	away, known := errors.AsType[*awayError](err)
+	l, known := errors.AsType[*lack](err)
 	switch {
+	case known:
+		return l.what
 	case errors.Is(err, replay.ErrFFmpeg):
 		return "ffmpeg"
-	case errors.Is(err, errSpace):
-		return "disk space"
-	case known:
-		return away.who
 	case errors.Is(err, station.ErrAway):
 		return "a service"
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -67,7 +68,7 @@ func (j *job) download(ctx context.Context, live station.Live, folder string) (p
 		switch {
 		case barren < barrenTries:
 		case errors.Is(err, station.ErrAway):
-			return "", &awayError{theStore, time.Since(last).Round(time.Second), err}
+			return "", &lack{theStore, fmt.Errorf("not a byte for %v: %w", time.Since(last).Round(time.Second), err)}
 		default:
 			return "", err
 		}
@@ -97,8 +98,11 @@ func (d *download) part(ctx context.Context) error {
 		object, err = d.worker.cfg.Store.Open(ctx, d.key)
 		return err
 	})
-	if err != nil {
-		return &localError{fmt.Errorf("relive: fetching the recording: %w", err)}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return &localError{err}
+	case err != nil: // it would not give any recording
+		return &localError{&lack{theStore, err}}
 	}
 	err = d.goOn(object)
 	if err == nil {

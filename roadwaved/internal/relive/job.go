@@ -63,9 +63,11 @@ func (j *job) work(ctx context.Context) error {
 	}
 	defer j.worker.room.Release(j.share)
 	var live station.Live
-	err := j.patiently(ctx, theCatalog, j.worker.cfg.Patience, func() (err error) {
-		live, err = j.worker.cfg.Lives.Live(ctx, j.claim.LiveID)
-		return err
+	err := j.patiently(ctx, theCatalog, j.worker.cfg.Patience, func() error {
+		return ask(ctx, func(ctx context.Context) (err error) {
+			live, err = j.worker.cfg.Lives.Live(ctx, j.claim.LiveID)
+			return err
+		})
 	})
 	if err != nil {
 		return err
@@ -79,30 +81,30 @@ func (j *job) work(ctx context.Context) error {
 
 // make fetches the recording and makes the replay of it, in a folder that is
 // gone when it returns.
-func (j *job) make(ctx context.Context, live station.Live) (made replay.Result, err error) {
+func (j *job) make(ctx context.Context, live station.Live) (replay.Result, error) {
 	folder, err := os.MkdirTemp(j.worker.cfg.TempDir, "relive-*")
 	if err != nil {
-		return made, fmt.Errorf("relive: a place for the recording: %w", err)
+		return replay.Result{}, fmt.Errorf("relive: a place for the recording: %w", err)
 	}
 	defer func() {
-		if e := os.RemoveAll(folder); e != nil {
-			err = errors.Join(err, fmt.Errorf("relive: %w", e))
+		if err := os.RemoveAll(folder); err != nil { // no reason to lose a replay
+			j.log.Error("temporary folder not removed", "err", err)
 		}
 	}()
 	path, err := j.fetch(ctx, live, folder)
 	if err != nil {
-		return made, err
+		return replay.Result{}, err
 	}
 	maker, err := j.worker.cfg.NewMaker(ctx, func(p replay.Progress) {
 		j.report(string(p.Step), fetched+p.Fraction*(1-fetched))
 	})
 	if err != nil {
-		return made, err
+		return replay.Result{}, err
 	}
 	most := j.worker.cfg.Overtime + 2*max(live.EndedAt.Sub(live.StartedAt), live.Stats.Duration)
 	ctx, cancel := context.WithTimeoutCause(ctx, most, fmt.Errorf("relive: no replay after %v: %w", most, context.DeadlineExceeded))
 	defer cancel()
-	made, err = maker.Make(ctx, replay.Job{
+	made, err := maker.Make(ctx, replay.Job{
 		Recording: path,
 		Tags:      replay.Tags{Title: live.Title, Artist: live.CreatorID, Date: live.StartedAt},
 		Store:     patientStore{Store: j.worker.cfg.Store, job: j},
@@ -161,7 +163,7 @@ func (j *job) publish(ctx context.Context, live station.Live, made replay.Result
 	j.report("publish", 1)
 	refused := 0
 	err := j.patiently(ctx, theCatalog, j.worker.cfg.Patience, func() error {
-		err := j.worker.cfg.Jobs.Publish(ctx, j.claim, r)
+		err := ask(ctx, func(ctx context.Context) error { return j.worker.cfg.Jobs.Publish(ctx, j.claim, r) })
 		if err == nil || errors.Is(err, station.ErrAway) || errors.Is(err, station.ErrFenced) {
 			return err
 		}
@@ -186,7 +188,7 @@ func removed(r replay.Result) (sum time.Duration) {
 }
 
 func (j *job) attempts(ctx context.Context) int {
-	job, err := j.worker.cfg.Jobs.Job(ctx, j.claim.LiveID)
+	job, err := j.worker.job(ctx, j.claim.LiveID)
 	if err != nil {
 		return 0
 	}

@@ -24,18 +24,28 @@ const (
 	longestPause = 30 * time.Second
 )
 
-// An awayError is a service that was waited for in vain.
-type awayError struct {
-	who  string
-	long time.Duration
+// answerTime is how long the catalog may take to answer one question.
+const answerTime = 20 * time.Second
+
+// ask gives the catalog some time to answer. One that does not is away.
+func ask(ctx context.Context, question func(ctx context.Context) error) error {
+	short, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	err := question(short)
+	if err != nil && short.Err() != nil && ctx.Err() == nil {
+		err = fmt.Errorf("no answer for %v: %w: %w", answerTime, station.ErrAway, err)
+	}
+	return err
+}
+
+// A lack is what was not there for a job that did not fail by itself.
+type lack struct {
+	what string
 	err  error
 }
 
-func (e *awayError) Error() string {
-	return fmt.Sprintf("relive: %s has been away for %v: %v", e.who, e.long, e.err)
-}
-
-func (e *awayError) Unwrap() []error { return []error{station.ErrAway, e.err} }
+func (l *lack) Error() string { return "relive: without " + l.what + ": " + l.err.Error() }
+func (l *lack) Unwrap() error { return l.err }
 
 // patiently tries again while a service is away.
 func (j *job) patiently(ctx context.Context, who string, patience time.Duration, try func() error) error {
@@ -58,7 +68,7 @@ func (j *job) patiently(ctx context.Context, who string, patience time.Duration,
 		}
 		left := patience - time.Since(since)
 		if left <= 0 {
-			return &awayError{who, patience, err}
+			return &lack{who, fmt.Errorf("away for %v: %w", patience, err)}
 		}
 		if err := sleep(ctx, min(pause, left)); err != nil {
 			return err
@@ -76,14 +86,19 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// A patientStore keeps what a replay is made of while the store is away.
+// A patientStore keeps what a replay is made of while the store is away. A store
+// that refuses (its bucket is full, its keys are wrong) would refuse any replay.
 type patientStore struct {
 	hls.Store
 	job *job
 }
 
 func (s patientStore) Put(ctx context.Context, key string, body io.ReadSeeker) error {
-	return s.job.patiently(ctx, theStore, s.job.worker.cfg.Patience, func() error {
+	err := s.job.patiently(ctx, theStore, s.job.worker.cfg.Patience, func() error {
 		return s.Store.Put(ctx, key, body)
 	})
+	if err != nil && ctx.Err() == nil {
+		err = &lack{theStore, err}
+	}
+	return err
 }

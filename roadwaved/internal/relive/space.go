@@ -14,8 +14,8 @@ func enough(folder string, size int64, d time.Duration) error {
 	has, known := free(folder)
 	need := uint64(max(0, 2*size)) + uint64(max(0, d.Seconds()))*mp3Rate
 	if known && has < need {
-		return fmt.Errorf("relive: %w: making this replay needs %d MB in %s, it has %d MB: free some or set another folder for temporary files",
-			errSpace, need/1e6+1, folder, has/1e6)
+		return &lack{"disk space", fmt.Errorf("making this replay needs %d MB in %s, it has %d MB: free some or set another folder for temporary files",
+			need/1e6+1, folder, has/1e6)}
 	}
 	return nil
 }

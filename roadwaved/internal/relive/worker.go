@@ -115,7 +115,11 @@ func key(liveID string) string { return station.ReplayPrefix + ReplayID(liveID) 
 func (w *Worker) Handle(ctx context.Context, liveID string) error {
 	log := w.cfg.Logger.With("live_id", liveID)
 	died := w.died(ctx, liveID)
-	claim, err := w.cfg.Jobs.Claim(ctx, liveID, w.cfg.Name, w.cfg.Now(), w.cfg.Lease)
+	var claim station.Claim
+	err := ask(ctx, func(ctx context.Context) (err error) {
+		claim, err = w.cfg.Jobs.Claim(ctx, liveID, w.cfg.Name, w.cfg.Now(), w.cfg.Lease)
+		return err
+	})
 	switch {
 	case errors.Is(err, station.ErrJobOver), errors.Is(err, station.ErrClaimed):
 		log.Debug("nothing to do", "why", err)
@@ -144,6 +148,15 @@ func (w *Worker) Handle(ctx context.Context, liveID string) error {
 // is suspected of killing its worker, and the jobs beside it with it: soon it is
 // tried alone, or they would be parked as well.
 func (w *Worker) died(ctx context.Context, liveID string) bool {
-	j, err := w.cfg.Jobs.Job(ctx, liveID)
+	j, err := w.job(ctx, liveID)
 	return err == nil && j.State == station.JobRunning
+}
+
+// job finds a job in the catalog.
+func (w *Worker) job(ctx context.Context, liveID string) (job station.Job, err error) {
+	err = ask(ctx, func(ctx context.Context) error {
+		job, err = w.cfg.Jobs.Job(ctx, liveID)
+		return err
+	})
+	return job, err
 }
