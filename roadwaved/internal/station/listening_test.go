@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,6 +26,7 @@ type studio struct {
 	*station.Audience
 	board   *stationtest.Attendance
 	catalog *flakyCatalog
+	outbox  *outbox
 	journal *station.Journal
 	log     *bytes.Buffer
 
@@ -45,10 +47,10 @@ func newStudio(t *testing.T, cfg station.AudienceConfig) *studio {
 // beside makes another daemon of the same house, with nothing on air.
 func beside(t *testing.T, board *stationtest.Attendance, catalog *flakyCatalog, cfg station.AudienceConfig) *studio {
 	t.Helper()
-	s := &studio{board: board, catalog: catalog, log: &bytes.Buffer{}}
+	s := &studio{board: board, catalog: catalog, outbox: &outbox{}, log: &bytes.Buffer{}}
 	logger := slog.New(slog.NewTextHandler(s.log, nil))
 	var err error
-	s.journal, err = station.NewJournal(station.JournalConfig{Outbox: &outbox{}, Records: catalog, Logger: logger})
+	s.journal, err = station.NewJournal(station.JournalConfig{Outbox: s.outbox, Records: catalog, Logger: logger})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,16 +188,17 @@ func TestListening(t *testing.T) {
 func TestSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStudio(t, station.AudienceConfig{})
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute + time.Millisecond) // not when the sweep is
 		gone, stays := s.join(t, "gone"), s.join(t, "stays")
 		s.listen(t, 40*time.Second, gone, stays) // last heard of at 30 s
-		s.listen(t, 15*time.Second, stays)
+		s.listen(t, 10*time.Second, stays)
+		time.Sleep(9 * time.Second)
 		if c := s.counters(t); c.Listeners != 2 {
-			t.Errorf("after 25 s of silence: %+v, want two", c)
+			t.Errorf("after 29 s of silence: %+v, want two", c)
 		}
-		s.listen(t, 20*time.Second, stays)
+		s.listen(t, 10*time.Second, stays)
 		if c := s.counters(t); c.Listeners != 1 {
-			t.Errorf("after 45 s of silence: %+v, want one", c)
+			t.Errorf("after 39 s of silence: %+v, want one", c)
 		}
 		if err := s.Beat(t.Context(), "here", gone, "o"); !errors.Is(err, station.ErrGone) {
 			t.Errorf("who was counted out: %v, want ErrGone", err)
@@ -280,7 +283,7 @@ func TestBoardAwayForListeners(t *testing.T) {
 		s := newStudio(t, station.AudienceConfig{})
 		before := s.join(t, "before")
 		gone := s.join(t, "gone")
-		s.listen(t, time.Minute, before, gone)
+		s.listen(t, 3*time.Minute, before, gone)
 		s.board.SetAway(errAway)
 		during := s.join(t, "during")
 		s.react(t, "before", station.Like, true)
@@ -302,7 +305,7 @@ func TestBoardAwayForListeners(t *testing.T) {
 			t.Errorf("%d likes are in the log, want one", len(likes))
 		}
 		leaves := s.events(t, station.EventLeave)
-		if len(leaves) != 1 || leaves[0].UserID != "gone" || leaves[0].Listened != 50*time.Second {
+		if len(leaves) != 1 || leaves[0].UserID != "gone" || leaves[0].Listened != 170*time.Second {
 			t.Errorf("the log has %+v, want who left during it", leaves)
 		}
 	})
@@ -585,6 +588,148 @@ func TestReact(t *testing.T) {
 			t.Errorf("the log has %+v and %+v", likes, reports)
 		}
 	})
+}
+
+// Likes that are on their way to the catalog when the board forgets them are
+// given back too.
+func TestBoardForgetsWhatIsOnItsWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStudio(t, station.AudienceConfig{})
+		time.Sleep(2 * time.Minute)
+		s.catalog.fail(fmt.Errorf("%w", station.ErrAway))
+		s.react(t, "léa", station.Like, true)
+		time.Sleep(3 * time.Second)
+		s.board.Forget()
+		time.Sleep(3 * time.Second)
+		s.catalog.fail(nil)
+		time.Sleep(2 * time.Minute)
+		if c, known, err := s.board.Count(t.Context(), "here"); err != nil || !known || c.Likes != 1 {
+			t.Errorf("the board counts %+v (%v, %v), want the like", c, known, err)
+		}
+	})
+}
+
+// While nobody can tell who reacted, the rest is counted.
+func TestCountUnseeded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		catalog := &flakyCatalog{}
+		catalog.unread.fail(fmt.Errorf("%w", station.ErrAway))
+		s := beside(t, &stationtest.Attendance{}, catalog, station.AudienceConfig{})
+		s.goOnAir(t, "here")
+		running(t, s.Run)
+		a, b := s.join(t, "a"), s.join(t, "b")
+		time.Sleep(3 * time.Second)
+		if err := s.Leave(t.Context(), "here", b); err != nil {
+			t.Fatal(err)
+		}
+		s.listen(t, time.Minute, a)
+		if c := s.counters(t); c.Visits != 2 || c.Listeners != 1 {
+			t.Errorf("the counters are %+v, want one listener of two visits", c)
+		}
+	})
+}
+
+// The live is over here and the catalog cannot be told: nobody joins.
+func TestFinishCatalogAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStudio(t, station.AudienceConfig{})
+		a := s.join(t, "a")
+		s.mu.Lock()
+		s.onAir = nil
+		s.mu.Unlock()
+		s.Finish(t.Context(), "here")
+		for range 10 {
+			if _, err := s.Join(t.Context(), station.Join{LiveID: "here"}); !errors.Is(err, station.ErrGone) {
+				t.Errorf("joining: %v, want ErrGone", err)
+			}
+			if err := s.Beat(t.Context(), "here", a, "o"); !errors.Is(err, station.ErrGone) {
+				t.Errorf("a heartbeat: %v, want ErrGone", err)
+			}
+			time.Sleep(time.Minute)
+		}
+	})
+}
+
+// What cannot be written down is not done: the visits stay for whoever can.
+func TestSilenceDiskFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStudio(t, station.AudienceConfig{})
+		s.join(t, "a")
+		time.Sleep(time.Second)
+		s.outbox.fail(errors.New("no space left on device"))
+		time.Sleep(5 * time.Minute)
+		if d, err := s.board.Silent(t.Context(), "here", 0); err != nil || len(d) != 1 {
+			t.Errorf("the board has %v (%v), want the visit that nobody could log", d, err)
+		}
+		s.outbox.fail(nil)
+		time.Sleep(time.Minute)
+		if leaves := s.events(t, station.EventLeave); len(leaves) != 1 {
+			t.Errorf("the log has %+v, want one leave", leaves)
+		}
+	})
+}
+
+// A process that stood still heard of nobody: that is not their silence.
+func TestStandstill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ahead atomic.Int64
+		now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+		s := newStudio(t, station.AudienceConfig{Now: now})
+		time.Sleep(time.Minute + time.Millisecond)
+		s.join(t, "a")
+		time.Sleep(24 * time.Second)
+		ahead.Store(int64(time.Minute))
+		time.Sleep(25 * time.Second)
+		if c := s.counters(t); c.Listeners != 1 {
+			t.Errorf("25 s after the standstill: %+v, want the listener", c)
+		}
+		time.Sleep(15 * time.Second)
+		if c := s.counters(t); c.Listeners != 0 {
+			t.Errorf("40 s after the standstill: %+v, want nobody", c)
+		}
+	})
+}
+
+// The first of a herd hangs up while the catalog thinks: the others wait on.
+func TestHerdWithoutItsFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStudio(t, station.AudienceConfig{})
+		slow := &ponderous{Lives: s.catalog}
+		a, err := station.NewAudience(station.AudienceConfig{
+			Attendance: s.board, Journal: s.journal, Records: s.catalog, Lives: slow,
+			Key: make([]byte, 32), OnAir: func() []string { return nil },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, err := a.Join(ctx, station.Join{LiveID: "here"}); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("who hung up: %v", err)
+			}
+		})
+		wg.Go(func() {
+			time.Sleep(500 * time.Millisecond)
+			if _, err := a.Join(t.Context(), station.Join{LiveID: "here"}); err != nil {
+				t.Errorf("who waited: %v", err)
+			}
+		})
+		wg.Wait()
+	})
+}
+
+// A ponderous catalog takes three seconds for a live.
+type ponderous struct{ station.Lives }
+
+func (p *ponderous) Live(ctx context.Context, id string) (station.Live, error) {
+	select {
+	case <-ctx.Done():
+		return station.Live{}, ctx.Err()
+	case <-time.After(3 * time.Second):
+		return p.Lives.Live(ctx, id)
+	}
 }
 
 func TestListeningRefused(t *testing.T) {

@@ -82,7 +82,7 @@ func (s *Station) nodesUp(ctx context.Context) (map[string]bool, error) {
 	if err != nil {
 		return nil, err
 	}
-	up := map[string]bool{s.cfg.Node: true} // whatever the board says
+	up := make(map[string]bool, len(nodes))
 	for _, n := range nodes {
 		up[n.Name] = true
 	}

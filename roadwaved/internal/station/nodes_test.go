@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -334,6 +335,36 @@ func TestLiveEvents(t *testing.T) {
 			t.Errorf("after the crash the log has %v and %v", starts, ends)
 		}
 	})
+}
+
+// The second to end a live waits for the figures that the first one counts, and
+// so does Run.
+func TestEndsWaitForFigures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, station.Config{Audience: slowFigures{}})
+		h.run(t)
+		l := h.open(t)
+		time.Sleep(9 * time.Second) // Run looks for ends in a second
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() {
+				if err := h.Close(t.Context(), l.ID, station.End{Reason: station.EndCreator}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if got, _ := h.catalog.Live(t.Context(), l.ID); got.Stats.Visits != 12 {
+			t.Errorf("the figures are %+v, want those of the audience", got.Stats)
+		}
+	})
+}
+
+type slowFigures struct{}
+
+func (slowFigures) Finish(context.Context, string) station.Figures {
+	time.Sleep(4 * time.Second)
+	return station.Figures{Counters: station.Counters{Visits: 12}}
 }
 
 // A live that could not start has neither.

@@ -106,7 +106,15 @@ type flakyCatalog struct {
 	stationtest.Catalog
 	flaky
 	deaf    flaky // does the work but loses the answer
+	unread  flaky // does not tell who reacted
 	lookups atomic.Int64
+}
+
+func (c *flakyCatalog) Reactors(ctx context.Context, id string, r station.Reaction) ([]string, error) {
+	if err := c.unread.broken(); err != nil {
+		return nil, err
+	}
+	return c.Catalog.Reactors(ctx, id, r)
 }
 
 func (c *flakyCatalog) Live(ctx context.Context, id string) (station.Live, error) {
