@@ -26,11 +26,34 @@ type round struct {
 // errCatalog marks what the catalog answered, as against the store.
 var errCatalog = errors.New("janitor: asking the catalog")
 
-func asked(err error) error {
-	if err == nil || errors.Is(err, station.ErrNotFound) {
+const (
+	// answerTime is how long the catalog may take to find something, and
+	// forgetTime to delete what may be a day of millions of events.
+	answerTime = 30 * time.Second
+	forgetTime = 30 * time.Minute
+)
+
+// ask asks the catalog, which is away when it does not answer in time.
+func ask(ctx context.Context, patience time.Duration, question func(ctx context.Context) error) error {
+	short, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err := question(short)
+	switch {
+	case err == nil, errors.Is(err, station.ErrNotFound):
 		return err
+	case short.Err() != nil && ctx.Err() == nil:
+		return fmt.Errorf("%w: no answer for %v: %w: %w", errCatalog, patience, station.ErrAway, err)
 	}
 	return fmt.Errorf("%w: %w", errCatalog, err)
+}
+
+// find asks the catalog for what has an id.
+func find[T any](ctx context.Context, lookup func(ctx context.Context, id string) (T, error), id string) (found T, err error) {
+	err = ask(ctx, answerTime, func(ctx context.Context) error {
+		found, err = lookup(ctx, id)
+		return err
+	})
+	return found, err
 }
 
 // Clean deletes all that is due now; with dryRun it only finds it. What one
@@ -76,11 +99,15 @@ func (r *round) part(ctx context.Context, kind Kind) error {
 
 // audit forgets what the law lets nobody keep.
 func (r *round) audit(ctx context.Context) error {
-	n, err := r.Catalog.ForgetEvents(ctx, r.now.Add(-r.AuditRetention), r.dryRun)
+	var n int64
+	err := ask(ctx, forgetTime, func(ctx context.Context) (err error) {
+		n, err = r.Catalog.ForgetEvents(ctx, r.now.Add(-r.AuditRetention), r.dryRun)
+		return err
+	})
 	if n > 0 {
 		r.freed(Item{Kind: Audit, Key: "events", Objects: n, Why: "older than " + days(r.AuditRetention)})
 	}
-	return asked(err)
+	return err
 }
 
 func (r *round) uploads(ctx context.Context) error {
@@ -130,23 +157,23 @@ func (r *round) judgeRaw(ctx context.Context, key string) (over bool, why string
 	if !named || uuid.Validate(id) != nil {
 		return false, "its name is not that of a recording", nil
 	}
-	job, err := r.Catalog.Job(ctx, id)
+	job, err := find(ctx, r.Catalog.Job, id)
 	switch {
 	case errors.Is(err, station.ErrNotFound):
 		return r.judgeJobless(ctx, id)
 	case err != nil:
-		return false, "", asked(err)
+		return false, "", err
 	case job.State == station.JobEmpty && r.now.Sub(job.Opened) >= r.RawRetention:
 		return true, "there is nothing to hear in it, and its live was over " + days(r.RawRetention) + " ago", nil
 	case job.State != station.JobDone:
 		return false, "", nil // a parked one needs it as soon as a human has looked
 	}
-	replay, err := r.Catalog.ReplayOf(ctx, id)
+	replay, err := find(ctx, r.Catalog.ReplayOf, id)
 	switch {
 	case errors.Is(err, station.ErrNotFound):
 		return false, "its job is done and its replay is not in the catalog", nil
 	case err != nil:
-		return false, "", asked(err)
+		return false, "", err
 	case r.now.Sub(replay.PublishedAt) < r.RawRetention:
 		return false, "", nil
 	}
@@ -156,11 +183,11 @@ func (r *round) judgeRaw(ctx context.Context, key string) (over bool, why string
 // judgeJobless looks at a recording without a job: of a live on air, or of one
 // that a catalog restored from an old copy has forgotten.
 func (r *round) judgeJobless(ctx context.Context, id string) (over bool, why string, err error) {
-	_, err = r.Catalog.Live(ctx, id)
+	_, err = find(ctx, r.Catalog.Live, id)
 	if errors.Is(err, station.ErrNotFound) {
 		return false, "the catalog does not know its live", nil
 	}
-	return false, "", asked(err)
+	return false, "", err
 }
 
 func (r *round) freed(i Item) {

@@ -126,20 +126,20 @@ func (r *round) clear(ctx context.Context, item Item) error {
 }
 
 func (r *round) judgeReplay(ctx context.Context, id string) (why string, err error) {
-	_, err = r.Catalog.Replay(ctx, id)
+	_, err = find(ctx, r.Catalog.Replay, id)
 	if errors.Is(err, station.ErrNotFound) {
 		return "there is no such replay", nil
 	}
-	return "", asked(err)
+	return "", err
 }
 
 func (r *round) judgeLive(ctx context.Context, id string) (why string, err error) {
-	live, err := r.Catalog.Live(ctx, id)
+	live, err := find(ctx, r.Catalog.Live, id)
 	switch {
 	case errors.Is(err, station.ErrNotFound):
 		return "the catalog does not know its live", nil
 	case err != nil:
-		return "", asked(err)
+		return "", err
 	case live.State == station.OnAir || r.now.Sub(live.EndedAt) < r.Grace:
 		return "", nil
 	}
@@ -152,9 +152,13 @@ func (r *round) unfinished(ctx context.Context) (map[string]bool, error) {
 	ids := make(map[string]bool)
 	q := station.JobQuery{States: []station.JobState{station.JobUploading, station.JobPending, station.JobRunning}, Limit: station.MaxPage}
 	for {
-		jobs, err := r.Catalog.ListJobs(ctx, q)
+		var jobs []station.Job
+		err := ask(ctx, answerTime, func(ctx context.Context) (err error) {
+			jobs, err = r.Catalog.ListJobs(ctx, q)
+			return err
+		})
 		if err != nil {
-			return nil, asked(err)
+			return nil, err
 		}
 		for _, job := range jobs {
 			ids[r.ReplayID(job.LiveID)] = true

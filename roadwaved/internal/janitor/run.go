@@ -42,7 +42,7 @@ func (j *Janitor) due() time.Duration {
 // turn cleans if nobody did today, and tells when to ask again.
 func (j *Janitor) turn(ctx context.Context) time.Duration {
 	today := station.Chore{Name: chore, Day: j.cfg.Now().UTC().Format(time.DateOnly)}
-	mine, err := j.cfg.Catalog.BeginChore(ctx, today, j.cfg.Who, j.cfg.Now(), j.cfg.Lease)
+	mine, err := j.begin(ctx, today)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return 0
@@ -53,6 +53,15 @@ func (j *Janitor) turn(ctx context.Context) time.Duration {
 		return j.cfg.Lease // who does it may die
 	}
 	return j.clean(ctx, today)
+}
+
+// begin takes the day's cleaning, or keeps it.
+func (j *Janitor) begin(ctx context.Context, today station.Chore) (mine bool, err error) {
+	err = ask(ctx, min(answerTime, j.cfg.Lease/3), func(ctx context.Context) error {
+		mine, err = j.cfg.Catalog.BeginChore(ctx, today, j.cfg.Who, j.cfg.Now(), j.cfg.Lease)
+		return err
+	})
+	return mine, err
 }
 
 // clean does the day's cleaning, which is this daemon's, and tells when to ask
@@ -78,7 +87,10 @@ func (j *Janitor) clean(ctx context.Context, today station.Chore) time.Duration 
 		return j.cfg.Retry
 	}
 	log.Info("daily cleaning done", "left", len(report.Left))
-	if err := j.cfg.Catalog.FinishChore(ctx, today, j.cfg.Who, j.cfg.Now(), report.Summary()); err != nil && ctx.Err() == nil {
+	err = ask(ctx, answerTime, func(ctx context.Context) error {
+		return j.cfg.Catalog.FinishChore(ctx, today, j.cfg.Who, j.cfg.Now(), report.Summary())
+	})
+	if err != nil && ctx.Err() == nil {
 		log.Warn("daily cleaning not marked as done: it may be done again", "err", err)
 	}
 	return j.cfg.Lease
@@ -95,7 +107,7 @@ func (j *Janitor) hold(ctx context.Context, today station.Chore, lost context.Ca
 			return
 		case <-tick.C:
 		}
-		mine, err := j.cfg.Catalog.BeginChore(ctx, today, j.cfg.Who, j.cfg.Now(), j.cfg.Lease)
+		mine, err := j.begin(ctx, today)
 		switch {
 		case err == nil && !mine:
 			lost(station.ErrFenced)

@@ -132,7 +132,7 @@ func TestDaemonDies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &diary{Catalog: new(stationtest.Catalog), work: func(ctx context.Context) error {
 			select {
-			case <-time.After(2 * time.Hour):
+			case <-time.After(25 * time.Minute):
 				return nil
 			case <-ctx.Done():
 				return ctx.Err()
@@ -141,12 +141,12 @@ func TestDaemonDies(t *testing.T) {
 		kill := d.run(t, "a", 0)
 		time.Sleep(time.Second)
 		defer d.run(t, "b", 0)()
-		time.Sleep(90 * time.Minute)
+		time.Sleep(20 * time.Minute)
 		d.check(t, "a 01T00:00")
 		kill()
 		time.Sleep(4 * time.Hour)
 		begun, finished := d.read()
-		if len(begun) != 2 || begun[1] < "b 01T01:30" || begun[1] > "b 01T01:41" || len(finished) != 1 {
+		if len(begun) != 2 || begun[1] < "b 01T00:20" || begun[1] > "b 01T00:31" || len(finished) != 1 {
 			t.Errorf("cleanings were %q, finished %q", begun, finished)
 		}
 	})
@@ -167,6 +167,26 @@ func TestTriesAgain(t *testing.T) {
 		d.check(t, "a 01T03:00", "a 01T04:00", "a 01T05:00")
 		if _, finished := d.read(); len(finished) != 1 {
 			t.Errorf("finished %q", finished)
+		}
+	})
+}
+
+// A catalog that does not even refuse is away: the daemon tries again, and stops
+// when it is told to.
+func TestCatalogHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &diary{Catalog: new(stationtest.Catalog)}
+		d.work = func(ctx context.Context) error {
+			if begun, _ := d.read(); len(begun) > 1 {
+				return nil
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		defer d.run(t, "a", 0)()
+		time.Sleep(3 * time.Hour)
+		if begun, finished := d.read(); len(begun) != 2 || len(finished) != 1 {
+			t.Errorf("cleanings were %q, finished %q", begun, finished)
 		}
 	})
 }
