@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -401,19 +402,20 @@ func TestStillWritten(t *testing.T) {
 		h.live("unknown", "sou")
 		h.end("known", time.Minute)
 		h.end("unknown", time.Minute)
-		writing := true
+		var writing atomic.Bool
+		writing.Store(true)
 		h.store.set(func(_ context.Context, key string) error {
-			if writing { // while it is being uploaded
+			if writing.Load() { // while it is being uploaded
 				h.write("unknown", "sound")
 			}
 			return nil
 		})
-		a := h.archive(func(c *Config) { c.Recording = func(id string) bool { return id == "known" && writing } })
+		a := h.archive(func(c *Config) { c.Recording = func(id string) bool { return id == "known" && writing.Load() } })
 		go func() {
 			time.Sleep(time.Minute)
 			h.expect("known", station.JobUploading, "", true)
 			h.write("known", "sound")
-			writing = false
+			writing.Store(false)
 		}()
 		h.run(a, 3*time.Minute)
 		h.expect("known", station.JobPending, "sound", false)

@@ -23,6 +23,10 @@ func (a *Archive) upload(ctx context.Context, job station.Job) error {
 	case a.cfg.Recording(id):
 		return errWriting
 	}
+	// The list it stood on may be older than the end of its upload.
+	if waits, err := a.waits(ctx, id); err != nil || !waits {
+		return err
+	}
 	size, err := a.deposit(ctx, id)
 	missing := errors.Is(err, errMissing)
 	if missing {
@@ -42,6 +46,17 @@ func (a *Archive) upload(ctx context.Context, job station.Job) error {
 	}
 	a.cfg.Logger.Info("recording uploaded", "live_id", id, "bytes", size)
 	return nil
+}
+
+// waits tells whether the job still waits for its recording.
+func (a *Archive) waits(ctx context.Context, id string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, catalogPatience)
+	defer cancel()
+	job, err := a.cfg.Jobs.Job(ctx, id)
+	if err != nil {
+		return false, fmt.Errorf("archive: asking the catalog for a job: %w", err)
+	}
+	return job.State == station.JobUploading, nil
 }
 
 var (
