@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -51,7 +52,7 @@ func TestFileMode(t *testing.T) {
 
 // Settings that a later edit of the connection string could lose in silence.
 func TestSettings(t *testing.T) {
-	c := open(t, filepath.Join(t.TempDir(), "catalog.db"))
+	c := openNew(t)
 	for name, db := range map[string]*sql.DB{"writer": c.writer, "reader": c.reader} {
 		for pragma, want := range map[string]string{
 			"journal_mode": "wal",
@@ -64,6 +65,29 @@ func TestSettings(t *testing.T) {
 				t.Errorf("%s: %s is %q (%v), want %q", name, pragma, got, err, want)
 			}
 		}
+	}
+}
+
+// Positions of listeners that are forgotten must not stay in the file.
+func TestForgetsForGood(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "catalog.db")
+	c := open(t, path)
+	old := events(500)
+	for i := range old {
+		old[i].UserID = "somebody-to-forget"
+	}
+	if err := c.Record(t.Context(), old, nil); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := c.ForgetEvents(t.Context(), time.Now().Add(48*time.Hour), false); n != 500 || err != nil {
+		t.Fatal(n, err)
+	}
+	if err := c.Close(); err != nil { // which folds the log into the file
+		t.Fatal(err)
+	}
+	left, err := os.ReadFile(path)
+	if err != nil || bytes.Contains(left, []byte("somebody-to-forget")) {
+		t.Errorf("%d bytes remember (%v)", len(left), err)
 	}
 }
 

@@ -47,8 +47,8 @@ const (
 
 // OpenOutbox opens the outbox in the file at path, creating it (readable by its
 // owner alone) as needed. A file that is damaged or something else is moved
-// aside, for a person to look at, and an empty one takes its place: see
-// [Outbox.Damaged].
+// aside, for a person to look at, and a new one takes its place, with what could
+// be read of it: see [Outbox.Damaged].
 func OpenOutbox(ctx context.Context, path string) (*Outbox, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -66,6 +66,10 @@ func OpenOutbox(ctx context.Context, path string) (*Outbox, error) {
 		return nil, err
 	}
 	o.damaged = damaged
+	if err := o.salvage(ctx, damaged); err != nil {
+		o.Close()
+		return nil, err
+	}
 	return o, nil
 }
 
@@ -124,6 +128,40 @@ func moveAside(path string, now time.Time) (string, error) {
 		}
 	}
 	return aside, nil
+}
+
+// salvage takes over the records of a damaged file up to where the damage
+// begins. What had been delivered already, the catalog knows by its identity.
+func (o *Outbox) salvage(ctx context.Context, path string) error {
+	db, err := connect(path, 1, url.Values{"_query_only": {"1"}})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	rows, err := db.QueryContext(ctx, "SELECT seq, kind, body FROM records WHERE kind <> '' AND body <> '' ORDER BY seq")
+	if err != nil {
+		return ctx.Err()
+	}
+	defer rows.Close()
+	var saved int64
+	err = transact(ctx, o.writer, func(tx *sql.Tx) error {
+		for rows.Next() {
+			p, err := scanParcel(rows)
+			if err != nil {
+				break
+			}
+			if _, err := tx.ExecContext(ctx, "INSERT INTO records (kind, body) VALUES (?, ?)", p.kind, p.body); err != nil {
+				return err
+			}
+			saved++
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("sqlite: saving what could be read of %s: %w", path, err)
+	}
+	o.waiting.Add(saved)
+	return nil
 }
 
 // Damaged is where a damaged file was moved that was found in the place of this

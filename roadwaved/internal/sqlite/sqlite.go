@@ -43,7 +43,8 @@ func Open(ctx context.Context, path string) (*Catalog, error) {
 		return nil, fmt.Errorf("sqlite: opening the catalog: %w", err)
 	}
 	c := &Catalog{}
-	if c.writer, err = connect(abs, 1, nil); err != nil {
+	// What is deleted here is deleted because it must not be kept.
+	if c.writer, err = connect(abs, 1, url.Values{"_pragma": {"secure_delete(on)"}}); err != nil {
 		return nil, err
 	}
 	if c.reader, err = connect(abs, readers, nil); err != nil {

@@ -309,10 +309,10 @@ func eventsForgotten(t *testing.T, r station.Records) {
 
 // More events than are deleted at a time, most of them in the same microsecond.
 func eventsForgottenMany(t *testing.T, r station.Records) {
-	const n = 12_000
+	const n = 6_000
 	events := make([]station.Event, n)
 	for i := range events {
-		events[i] = join("", noon.Add(time.Duration(i/10_000)*time.Second))
+		events[i] = join("", noon.Add(time.Duration(i/5_500)*time.Second))
 		events[i].LiveID = events[i].ID
 	}
 	for batch := range slices.Chunk(events, 2000) {
