@@ -93,15 +93,18 @@ func startRole(b *testing.B, role string, args ...any) process {
 
 // startMeasured starts the real daemon.
 func startMeasured(b *testing.B, args ...string) (process, *testDaemon) {
-	d := startDaemon(b, b.TempDir(), append([]string{"--log-level", "warn", "--workers", "0", "--max-lives", "1000"}, args...)...)
+	d := startDaemon(b, b.TempDir(), append([]string{"--log-level", "warn", "--workers", "0", "--max-lives", "1000", "--per-address", "publishes=0"}, args...)...)
 	return process{pid: d.cmd.Process.Pid, url: d.url, admin: d.admin}, d
 }
 
 // cpu is the processor time that the process has used, in hundredths of a second.
-func (p process) cpu(b *testing.B) time.Duration {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.pid))
+func (p process) cpu(b *testing.B) time.Duration { return processorTime(b, p.pid) }
+
+func processorTime(t testing.TB, pid int) time.Duration {
+	t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
 	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
 	user, _ := strconv.ParseInt(fields[11], 10, 64)

@@ -126,8 +126,14 @@ func TestRedisAway(t *testing.T) {
 		t.Errorf("a like while Redis is away: %d", status)
 	}
 	s.redis.Restart()
-	beat()
+	beats := time.NewTicker(3 * time.Second)
+	defer beats.Stop()
 	d.eventually("all are counted again, with both likes", 20*time.Second, func() bool {
+		select {
+		case <-beats.C:
+			beat()
+		default:
+		}
 		l := d.live(creator.id)
 		return l.Listeners == 20 && l.Likes == 2
 	})

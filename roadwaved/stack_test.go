@@ -21,6 +21,7 @@ type stack struct {
 	url      string   // of the database
 	bucket   string   // address of the bucket
 	opened   *postgres.Catalog
+	workers  []*testProcess
 }
 
 func startStack(t testing.TB) *stack {
@@ -52,7 +53,9 @@ func (s *stack) daemonOn(data string, args ...string) *testDaemon {
 func (s *stack) worker(args ...string) *testProcess {
 	s.t.Helper()
 	args = append([]string{"worker", "--data", s.t.TempDir(), "--log-level", "debug"}, args...)
-	return startProcess(s.t, s.env, args, func(line []string) bool { return line[0] == "admin" })
+	p := startProcess(s.t, s.env, args, func(line []string) bool { return line[0] == "admin" })
+	s.workers = append(s.workers, p)
+	return p
 }
 
 // catalog looks into the database.
