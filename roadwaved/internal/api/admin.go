@@ -62,6 +62,7 @@ type Admin struct {
 	gate
 	config AdminConfig
 	mux    *http.ServeMux
+	sites  *http.CrossOriginProtection
 }
 
 // NewAdmin makes the handler.
@@ -69,7 +70,7 @@ func NewAdmin(c AdminConfig) *Admin {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &Admin{gate: gate{c.Logger, c.Identify}, config: c, mux: http.NewServeMux()}
+	a := &Admin{gate: gate{c.Logger, c.Identify}, config: c, mux: http.NewServeMux(), sites: http.NewCrossOriginProtection()}
 	a.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, map[string]string{"status": "ok"}, http.StatusOK)
 	})
@@ -109,6 +110,9 @@ func (a *Admin) handleFunc(pattern string, h http.HandlerFunc) {
 }
 
 func (a *Admin) mayOperate(r *http.Request) error {
+	if a.sites.Check(r) != nil { // a page that an operator looks at
+		return newProblem(http.StatusForbidden, "cross-site", "Cette demande vient d'un autre site.")
+	}
 	who, err := a.identify(r)
 	switch {
 	case err != nil || a.who == nil || who.Operator:

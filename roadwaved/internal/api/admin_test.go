@@ -173,6 +173,9 @@ func TestAdminJobs(t *testing.T) {
 			t.Errorf("%s: %d %s", path, w.Code, w.Body)
 		}
 	}
+	if w := do(h, "POST", "/v1/jobs/"+endedID+"/retry", "Origin", "https://evil.example"); w.Code != 403 {
+		t.Errorf("a page of another site: %d", w.Code)
+	}
 	o.err = station.ErrAway
 	if w := do(h, "GET", "/v1/jobs"); w.Code != 503 || w.Header().Get("Retry-After") == "" {
 		t.Errorf("catalog away: %d", w.Code)

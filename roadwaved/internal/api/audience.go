@@ -53,7 +53,7 @@ type joinOutput struct {
 
 func (a *API) join(ctx context.Context, in *joinInput) (*joinOutput, error) {
 	r := requestOf(ctx)
-	if err := a.admit(a.joins, r); err != nil {
+	if err := a.mayTakePart(a.joins, r); err != nil {
 		return nil, err
 	}
 	user, err := a.userOf(r, in.Body.UserID)
@@ -73,6 +73,15 @@ func (a *API) join(ctx context.Context, in *joinInput) (*joinOutput, error) {
 		Location:     "/v1/lives/" + in.ID + "/listeners/" + ticket.ListenerID,
 		Body:         Seat{ListenerID: ticket.ListenerID, HeartbeatSeconds: ticket.Heartbeat.Seconds()},
 	}, nil
+}
+
+// mayTakePart keeps one address from taking part too often, and pages of other
+// sites from making their visitors do so.
+func (a *API) mayTakePart(l *limiter, r *http.Request) error {
+	if r.Header.Get("Sec-Fetch-Site") == "cross-site" {
+		return newProblem(http.StatusForbidden, "cross-site", "Cette demande vient d'un autre site.")
+	}
+	return a.admit(l, r)
 }
 
 // beat takes a heartbeat. With ten thousand listeners a thousand come every
@@ -160,7 +169,7 @@ func (a *API) report(ctx context.Context, in *reportInput) (*reactOutput, error)
 
 func (a *API) react(ctx context.Context, s station.Reacting) (_ *reactOutput, err error) {
 	r := requestOf(ctx)
-	if err := a.admit(a.reactions, r); err != nil {
+	if err := a.mayTakePart(a.reactions, r); err != nil {
 		return nil, err
 	}
 	if s.UserID, err = a.userOf(r, s.UserID); err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -139,6 +140,21 @@ func TestListeningProblems(t *testing.T) {
 	}
 }
 
+// A page of another site does not make its visitors listen or like; that of a
+// sister site may.
+func TestOtherSites(t *testing.T) {
+	house := &audience{}
+	a := newAPI(t, func(c *api.Config) { c.Audience = house })
+	for site, want := range map[string]int{"cross-site": 403, "same-site": 200, "same-origin": 200, "none": 200, "": 200} {
+		if w := send(a, "POST", livePath+"/likes", `{"user_id":"a"}`, "Sec-Fetch-Site", site); w.Code != want {
+			t.Errorf("%q: %d", site, w.Code)
+		}
+	}
+	if w := send(a, "POST", livePath+"/listeners", `{}`, "Sec-Fetch-Site", "cross-site"); w.Code != 403 || len(house.joined) != 0 {
+		t.Errorf("join: %d", w.Code)
+	}
+}
+
 // TestListeningMatchesTheDocument checks answers to writes as
 // TestAnswersMatchTheDocument does for reads.
 func TestListeningMatchesTheDocument(t *testing.T) {
@@ -226,19 +242,53 @@ func (nowhere) Write(p []byte) (int, error)      { return len(p), nil }
 func (nowhere) WriteHeader(int)                  {}
 func (nowhere) SetWriteDeadline(time.Time) error { return nil }
 
-// BenchmarkHeartbeat is what each of ten thousand listeners sends every 10 s.
-func BenchmarkHeartbeat(b *testing.B) {
+// BenchmarkListening is what a daemon with ten thousand listeners gets: one
+// heartbeat of each every 10 s, and a join of each when they come.
+func BenchmarkListening(b *testing.B) {
 	c := newCatalog()
-	a, err := api.New(api.Config{Lives: c, Replays: c, Audience: deaf{}, TrustedProxies: prefixes("127.0.0.0/8")})
+	a, err := api.New(api.Config{Lives: c, Replays: c, Audience: deaf{}, TrustedProxies: prefixes("127.0.0.0/8"), Limits: api.Limits{Joins: -1}})
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer a.Close()
-	r := httptest.NewRequest("PUT", livePath+"/listeners/"+strings.Repeat("t", 120), nil)
-	r.RemoteAddr = "127.0.0.1:1234"
-	r.Header.Set("X-Forwarded-For", "198.51.100.7")
-	b.ReportAllocs()
-	for b.Loop() {
-		a.ServeHTTP(nowhere{http.Header{}}, r)
+	beat := func() *http.Request {
+		r := httptest.NewRequest("PUT", livePath+"/listeners/"+strings.Repeat("t", 120), nil)
+		r.RemoteAddr = "127.0.0.1:1234"
+		r.Header.Set("X-Forwarded-For", "198.51.100.7")
+		return r
 	}
+	b.Run("heartbeat", func(b *testing.B) {
+		r := beat()
+		b.ReportAllocs()
+		for b.Loop() {
+			a.ServeHTTP(nowhere{http.Header{}}, r)
+		}
+	})
+	b.Run("join", func(b *testing.B) {
+		r := beat()
+		r.Method, r.URL.Path, r.ContentLength = "POST", livePath+"/listeners", 80
+		b.ReportAllocs()
+		for b.Loop() {
+			r.Body = io.NopCloser(strings.NewReader(`{"user_id":"marie","position":{"lat":44.93,"lon":4.89}}`))
+			a.ServeHTTP(nowhere{http.Header{}}, r)
+		}
+	})
+	b.Run("heartbeat over HTTP", func(b *testing.B) {
+		s := httptest.NewServer(a)
+		defer s.Close()
+		client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+		defer client.CloseIdleConnections()
+		target := s.URL + livePath + "/listeners/" + strings.Repeat("t", 120)
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				r, _ := http.NewRequestWithContext(b.Context(), "PUT", target, nil)
+				res, err := client.Do(r)
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				_ = res.Body.Close()
+			}
+		})
+	})
 }

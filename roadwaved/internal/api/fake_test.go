@@ -227,6 +227,10 @@ type deaf struct{ *audience }
 
 func (deaf) Beat(context.Context, string, string, string) error { return nil }
 
+func (deaf) Join(context.Context, station.Join) (station.Ticket, error) {
+	return station.Ticket{ListenerID: "t", Heartbeat: 10 * time.Second}, nil
+}
+
 // changing is a catalog in which the live on air can be lost, and that can go
 // away.
 type changing struct {

@@ -81,7 +81,7 @@ func (a *API) describeAudience(h huma.API) {
 			OperationID: id, Method: http.MethodPost, Path: "/v1/lives/{live_id}/" + path, Tags: []string{"audience"}, Summary: summary,
 			DefaultStatus: status, MaxBodyBytes: maxNote, Security: []map[string][]string{{}, {"creator": {}}},
 			Errors: []int{
-				http.StatusBadRequest, http.StatusUnauthorized, http.StatusNotFound, http.StatusGone, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
+				http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
 				http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusServiceUnavailable,
 			},
 		}
