@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/roadwave/roadwave/hls"
 	"github.com/roadwave/roadwave/roadwaved/internal/objects/objectstest"
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
 )
@@ -44,6 +46,7 @@ func read(t testing.TB, s *S3, key string) string {
 }
 
 func TestRetries(t *testing.T) {
+	t.Parallel()
 	store, proxy, _ := proxied(t, Config{}, "")
 	for name, fault := range map[string]objectstest.Fault{"SlowDown": objectstest.SlowDown, "Reset": objectstest.Reset} {
 		t.Run(name, func(t *testing.T) {
@@ -74,6 +77,7 @@ func TestRetries(t *testing.T) {
 // What lasts is told as a service that is away, after as many attempts as were
 // asked for, and never with the secret.
 func TestGivesUp(t *testing.T) {
+	t.Parallel()
 	var log bytes.Buffer
 	store, proxy, server := proxied(t, Config{Attempts: 3, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}, "")
 	for name, fault := range map[string]objectstest.Fault{"SlowDown": objectstest.SlowDown, "Reset": objectstest.Reset} {
@@ -106,6 +110,7 @@ func TestGivesUp(t *testing.T) {
 }
 
 func TestHang(t *testing.T) {
+	t.Parallel()
 	store, proxy, _ := proxied(t, Config{Attempts: 2, Stall: time.Second}, "")
 	put(t, store, "a.ts", "x")
 	proxy.Set(proxy.Hang)
@@ -156,6 +161,7 @@ func (b *breaking) Write(p []byte) (int, error) {
 }
 
 func TestReadGoesOnAfterABreak(t *testing.T) {
+	t.Parallel()
 	store, proxy, _ := proxied(t, Config{}, "")
 	body := make([]byte, 20<<20)
 	_, _ = rand.NewChaCha8([32]byte{1}).Read(body)
@@ -175,6 +181,28 @@ func TestReadGoesOnAfterABreak(t *testing.T) {
 	}
 	if n := requests.Load(); n != 4 {
 		t.Errorf("it took %d requests", n)
+	}
+}
+
+// A web server asks for the size by a seek to the end and back.
+func TestServedInOneRequest(t *testing.T) {
+	t.Parallel()
+	store, proxy, _ := proxied(t, Config{}, "")
+	body := strings.Repeat("0123456789", 300_000)
+	put(t, store, "replay/1/audio.mp3", body)
+	for header, want := range map[string]int64{"": 1, "bytes=2000000-2000009": 2} {
+		var requests atomic.Int64
+		proxy.Watch(func(*http.Request, int) { requests.Add(1) })
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/replay/1/audio.mp3", nil)
+		r.Header.Set("Range", header)
+		w := httptest.NewRecorder()
+		hls.NewHandler(store).ServeHTTP(w, r)
+		if got := w.Body.String(); header == "" && got != body || header != "" && got != body[:10] {
+			t.Errorf("%q: %d, %d bytes", header, w.Code, len(got))
+		}
+		if n := requests.Load(); n != want {
+			t.Errorf("%q took %d requests", header, n)
+		}
 	}
 }
 
@@ -205,6 +233,7 @@ func TestOverwrittenWhileRead(t *testing.T) {
 
 // The parts of an upload that fails do not stay.
 func TestFailedUploadLeavesNothing(t *testing.T) {
+	t.Parallel()
 	store, proxy, _ := proxied(t, Config{Attempts: 2}, "")
 	left := func(when string) {
 		t.Helper()
@@ -236,6 +265,7 @@ func TestFailedUploadLeavesNothing(t *testing.T) {
 // A cancelled upload may leave a part that the server was still reading; the daily
 // cleaning finds it.
 func TestCancelledUpload(t *testing.T) {
+	t.Parallel()
 	store, proxy, _ := proxied(t, Config{}, "")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

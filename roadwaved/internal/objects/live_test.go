@@ -131,6 +131,7 @@ func (s *stage) reaches(number int64) (text string) {
 // M16: whatever becomes of single requests, a playlist never names what is not
 // in the bucket, and in the end it is whole and ended.
 func TestLiveOnAStoreOfMoods(t *testing.T) {
+	t.Parallel()
 	s := newStage(t, nil)
 	late, hang := s.proxy.Late(150*time.Millisecond), s.proxy.Late(700*time.Millisecond)
 	s.proxy.Set(func(w http.ResponseWriter, r *http.Request) bool {
@@ -146,7 +147,7 @@ func TestLiveOnAStoreOfMoods(t *testing.T) {
 		}
 		return false
 	})
-	for range 40 {
+	for range 30 {
 		s.write(time.Second)
 		time.Sleep(150 * time.Millisecond)
 	}
@@ -154,7 +155,7 @@ func TestLiveOnAStoreOfMoods(t *testing.T) {
 	if err := s.live.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if text := s.reaches(39); !strings.Contains(text, "#EXT-X-ENDLIST") {
+	if text := s.reaches(29); !strings.Contains(text, "#EXT-X-ENDLIST") {
 		t.Errorf("the playlist has no end:\n%s", text)
 	}
 	if s.lists.Load() < 10 || s.failed.Load() == 0 {
@@ -191,7 +192,7 @@ func TestLiveOnAStoreThatHangs(t *testing.T) {
 			before := heap()
 			for range 300 {
 				s.write(time.Second)
-				time.Sleep(10 * time.Millisecond)
+				time.Sleep(5 * time.Millisecond)
 			}
 			grown := heap() - before
 			waiting := s.live.Stats().Unstored

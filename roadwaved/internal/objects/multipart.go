@@ -34,6 +34,12 @@ func (s *S3) putParts(ctx context.Context, key string, body io.Reader, size int6
 	if size > maxParts*PartSize {
 		return fmt.Errorf("objects: %s has %d bytes, more than the %d an object can have", key, size, int64(maxParts*PartSize))
 	}
+	s.large.Add(1)
+	defer func() {
+		if s.large.Add(-1) == 0 {
+			s.forgetBuffers()
+		}
+	}()
 	name, options := s.at.name(key), s.putOptions(key)
 	var id string
 	err := s.try(ctx, "beginning to store "+key, func() (err error) {
@@ -130,6 +136,18 @@ func (s *S3) takeBuffer(ctx context.Context) ([]byte, error) {
 		return b, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	}
+}
+
+// forgetBuffers gives the memory of those that nobody uses back.
+func (s *S3) forgetBuffers() {
+	for range cap(s.parts) {
+		select {
+		case <-s.parts:
+			s.parts <- nil
+		default:
+			return
+		}
 	}
 }
 

@@ -60,8 +60,8 @@ func (s *S3) open(ctx context.Context, key string) (*object, error) {
 	return o, nil
 }
 
-// An object reads from memory when it is small, else from a response that
-// begins at offset, requested again after a seek or a failure.
+// An object reads from memory when it is small, else from a response, which is
+// requested again when a read is not where it stands, or it broke off.
 type object struct {
 	s    *S3
 	ctx  context.Context // of Open
@@ -69,8 +69,9 @@ type object struct {
 	tag  string // without quotes
 
 	small  *bytes.Reader
-	offset int64
-	body   io.ReadCloser // what comes from offset on; nil: to be requested
+	offset int64         // of the next read
+	body   io.ReadCloser // may be nil
+	at     int64         // where body stands
 	closed bool
 }
 
@@ -107,10 +108,7 @@ func (o *object) Seek(offset int64, whence int) (int64, error) {
 	if offset < 0 || whence < io.SeekStart || whence > io.SeekEnd {
 		return 0, fmt.Errorf("objects: seek in %s to %d: outside of it", o.info.Key, offset)
 	}
-	if offset != o.offset {
-		o.offset = offset
-		o.drop()
-	}
+	o.offset = offset // whoever asks for the size seeks to the end and back
 	return offset, nil
 }
 
@@ -136,12 +134,14 @@ func (o *object) Read(p []byte) (n int, err error) {
 // readOnce reads something, or drops the response, so that another attempt makes
 // a new one.
 func (o *object) readOnce(p []byte) (int, error) {
-	if o.body == nil {
+	if o.body == nil || o.at != o.offset {
+		o.drop()
 		if err := o.request(); err != nil {
 			return 0, err
 		}
 	}
 	n, err := io.ReadAtLeast(o.body, p[:min(int64(len(p)), o.info.Size-o.offset)], 1)
+	o.at += int64(n)
 	if err != nil {
 		o.drop()
 	}
@@ -169,6 +169,6 @@ func (o *object) request() error {
 		}
 		return errNoRange
 	}
-	o.body = body
+	o.body, o.at = body, o.offset
 	return nil
 }

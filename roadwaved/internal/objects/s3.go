@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -62,14 +63,15 @@ func (c *Config) fill() error {
 // An S3 is a [hls.Store] in a bucket. An error that is [station.ErrAway] says
 // that the store does not answer now.
 //
-// What is put of a body is in memory: all of it up to [PartSize]; of larger ones,
-// all that are put at the same time together, at most [MaxMemory].
+// A body of up to [PartSize] is in memory while it is put; of larger ones, all
+// that are put at the same time together, at most [MaxMemory] is.
 type S3 struct {
 	cfg       Config
 	at        address
 	client    minio.Core
 	transport *http.Transport
-	parts     chan []byte // a buffer, or nil for one not yet made
+	parts     chan []byte  // buffers that are free; nil for one to be made
+	large     atomic.Int64 // objects being put in parts
 }
 
 // Open makes a store of the bucket at an address, see the package comment. It
