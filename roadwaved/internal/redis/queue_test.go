@@ -85,6 +85,32 @@ func enqueue(t *testing.T, q *Queue, id string) {
 	}
 }
 
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// soon tries until it works: after an outage go-redis itself looks for the server
+// only once a second.
+func soon(t *testing.T, what string, try func(ctx context.Context) error) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		err := try(ctx)
+		cancel()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: %v", what, err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
 func nothing(context.Context, string) error { return nil }
 
 // An archived task would keep its id for 90 days, and its live from ever getting
@@ -169,6 +195,27 @@ func TestVictim(t *testing.T) {
 	t.Fatal(err)
 }
 
+// killVictim has a process take a job, and kills it.
+func killVictim(t *testing.T, url, id string) (died time.Time) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestVictim$")
+	cmd.Env = append(os.Environ(), workerEnv+"="+url)
+	out, err := cmd.StdoutPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if strings.HasPrefix(lines.Text(), "took "+id) {
+			died = time.Now()
+			cmd.Process.Kill()
+		}
+	}
+	cmd.Wait()
+	if died.IsZero() {
+		t.Fatal("the victim ended by itself")
+	}
+	return died
+}
+
 // A worker is killed at work. Its lease in Redis, which asynq would wait for,
 // is ended by hand.
 func TestDeadWorker(t *testing.T) {
@@ -176,27 +223,7 @@ func TestDeadWorker(t *testing.T) {
 	r, err := Dial(server.URL, quick)
 	q := ready(t, r, err).Queue()
 	enqueue(t, q, "a")
-
-	cmd := exec.Command(os.Args[0], "-test.run=^TestVictim$")
-	cmd.Env = append(os.Environ(), workerEnv+"="+server.URL)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	took := false
-	for lines := bufio.NewScanner(out); lines.Scan(); {
-		if strings.HasPrefix(lines.Text(), "took a") {
-			took = true
-			cmd.Process.Kill()
-		}
-	}
-	cmd.Wait()
-	if !took {
-		t.Fatal("the victim ended by itself")
-	}
+	killVictim(t, server.URL, "a")
 
 	enqueue(t, q, "a") // it counts as being worked on: no error, no second task
 	past := goredis.Z{Score: float64(time.Now().Add(-time.Hour).Unix()), Member: "a"}

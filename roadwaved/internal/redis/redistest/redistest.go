@@ -16,6 +16,7 @@ import (
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/roadwave/roadwave/media/mediatest"
 )
@@ -130,6 +131,7 @@ func (s *Server) run() error {
 }
 
 func client(addr string) *goredis.Client {
+	logging.Disable() // that a server is not up yet is no news
 	return goredis.NewClient(&goredis.Options{Addr: addr, MaxRetries: -1, DialerRetries: 1, ContextTimeoutEnabled: true})
 }
 
