@@ -1,7 +1,6 @@
 package station_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -110,10 +109,16 @@ func (r *records) Record(ctx context.Context, events []station.Event, samples []
 	return nil
 }
 
-func (r *records) ids() []string {
+func (r *records) refuseFor(reason func(id string) bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Clone(r.order)
+	r.refuse = reason
+}
+
+func (r *records) all() (ids []string, samples []station.Sample, calls int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.order), slices.Clone(r.samples), r.calls
 }
 
 // A desk is a journal and what is around it.
@@ -121,14 +126,14 @@ type desk struct {
 	*station.Journal
 	outbox  *outbox
 	records *records
-	log     *bytes.Buffer
+	log     *logText
 	added   []string
 	stop    func()
 }
 
 // newDesk is to be used in a bubble.
 func newDesk(t *testing.T, cfg station.JournalConfig) *desk {
-	d := &desk{outbox: &outbox{}, records: &records{}, log: &bytes.Buffer{}}
+	d := &desk{outbox: &outbox{}, records: &records{}, log: &logText{}}
 	d.start(t, cfg)
 	return d
 }
@@ -174,7 +179,7 @@ func (d *desk) add(n int) {
 func (d *desk) arrived(t *testing.T, missing ...string) {
 	t.Helper()
 	want := slices.DeleteFunc(slices.Clone(d.added), func(id string) bool { return slices.Contains(missing, id) })
-	if got := d.records.ids(); !slices.Equal(got, want) {
+	if got, _, _ := d.records.all(); !slices.Equal(got, want) {
 		t.Errorf("%d of %d events arrived, in order: %v", len(got), len(want), slices.IsSorted(got))
 	}
 	if n, _ := d.outbox.Len(context.Background()); n != 0 {
@@ -189,8 +194,8 @@ func TestJournal(t *testing.T) {
 		d.Add(nil, []station.Sample{{LiveID: "live-1", Counters: station.Counters{Listeners: 7}}})
 		time.Sleep(2 * time.Second)
 		d.arrived(t)
-		if len(d.records.samples) != 1 || d.records.samples[0].Listeners != 7 {
-			t.Errorf("the samples are %+v", d.records.samples)
+		if _, samples, _ := d.records.all(); len(samples) != 1 || samples[0].Listeners != 7 {
+			t.Errorf("the samples are %+v", samples)
 		}
 		if b := d.Backlog(); b != (station.Backlog{}) {
 			t.Errorf("the backlog is %+v, want nothing", b)
@@ -214,7 +219,7 @@ func TestJournalCatalogAway(t *testing.T) {
 		if b := d.Backlog(); b.Outbox != 6000 || b.Memory != 0 || b.Since.Sub(left).Abs() > 5*time.Second {
 			t.Errorf("the backlog is %+v, want 6000 in the outbox since %v", b, left)
 		}
-		if calls := d.records.calls; calls > 40 {
+		if _, _, calls := d.records.all(); calls > 40 {
 			t.Errorf("a catalog that is away was asked %d times in five minutes", calls)
 		}
 		odd := rand.New(rand.NewPCG(1, 2))
@@ -276,7 +281,7 @@ func TestJournalRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t, station.JournalConfig{Batch: 64})
 		bad := []string{"event-00000", "event-00077", "event-00078", "event-00199"}
-		d.records.refuse = func(id string) bool { return slices.Contains(bad, id) }
+		d.records.refuseFor(func(id string) bool { return slices.Contains(bad, id) })
 		d.add(200)
 		time.Sleep(5 * time.Minute)
 		d.arrived(t, bad...)
@@ -296,7 +301,7 @@ func TestJournalRefused(t *testing.T) {
 func TestJournalManyRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t, station.JournalConfig{Batch: 10})
-		d.records.refuse = func(id string) bool { return id < "event-00025" }
+		d.records.refuseFor(func(id string) bool { return id < "event-00025" })
 		d.add(25)
 		time.Sleep(time.Hour)
 		if b := d.Backlog(); b.SetAside != 0 || b.Outbox != 25 {
@@ -352,7 +357,8 @@ func TestJournalFull(t *testing.T) {
 		}()
 		d.add(3) // finds room meanwhile, after one more attempt at the disk
 		time.Sleep(5 * time.Minute)
-		if got := len(d.records.ids()) + int(d.Backlog().Lost); got != 5+3+4 {
+		ids, _, _ := d.records.all()
+		if got := len(ids) + int(d.Backlog().Lost); got != 5+3+4 {
 			t.Errorf("%d events arrived or are known to be lost, want 12", got)
 		}
 	})
@@ -384,7 +390,7 @@ func TestJournalRush(t *testing.T) {
 		d.records.fail(nil)
 		wg.Wait()
 		time.Sleep(5 * time.Minute)
-		got := d.records.ids()
+		got, samples, _ := d.records.all()
 		if len(got) != 2000 {
 			t.Errorf("%d events arrived, want 2000", len(got))
 		}
@@ -396,7 +402,7 @@ func TestJournalRush(t *testing.T) {
 			last[id[:2]] = id
 		}
 		distinct := make(map[station.Sample]bool)
-		for _, s := range d.records.samples {
+		for _, s := range samples {
 			distinct[s] = true
 		}
 		if len(distinct) != 2000 || d.Backlog().Lost != 0 {

@@ -28,7 +28,7 @@ type studio struct {
 	catalog *flakyCatalog
 	outbox  *outbox
 	journal *station.Journal
-	log     *bytes.Buffer
+	log     *logText
 
 	mu    sync.Mutex
 	onAir []string // here
@@ -47,7 +47,7 @@ func newStudio(t *testing.T, cfg station.AudienceConfig) *studio {
 // beside makes another daemon of the same house, with nothing on air.
 func beside(t *testing.T, board *stationtest.Attendance, catalog *flakyCatalog, cfg station.AudienceConfig) *studio {
 	t.Helper()
-	s := &studio{board: board, catalog: catalog, outbox: &outbox{}, log: &bytes.Buffer{}}
+	s := &studio{board: board, catalog: catalog, outbox: &outbox{}, log: &logText{}}
 	logger := slog.New(slog.NewTextHandler(s.log, nil))
 	var err error
 	s.journal, err = station.NewJournal(station.JournalConfig{Outbox: s.outbox, Records: catalog, Logger: logger})
@@ -580,8 +580,11 @@ func TestReact(t *testing.T) {
 		if c := s.counters(t); c.Likes != 2 || c.Reports != 1 {
 			t.Errorf("the counters are %+v, want two likes and a report", c)
 		}
-		if len(s.told) == 0 || len(s.told) > 3 || s.told[len(s.told)-1].Likes != 2 {
-			t.Errorf("told %+v, want each change", s.told)
+		s.mu.Lock()
+		told := slices.Clone(s.told)
+		s.mu.Unlock()
+		if len(told) == 0 || len(told) > 3 || told[len(told)-1].Likes != 2 {
+			t.Errorf("told %+v, want each change", told)
 		}
 		likes, reports := s.events(t, station.EventLike), s.events(t, station.EventReport)
 		if len(likes) != 2 || len(reports) != 1 || reports[0].Category != "spam" || reports[0].UserID != "léa" {

@@ -40,11 +40,14 @@ func newLookup[V any](keep, patience time.Duration, now func() time.Time, find f
 
 // get finds a value. One that does not answer in time is [ErrAway].
 func (l *lookup[V]) get(ctx context.Context, key string) (V, error) {
-	if f, ok := l.found.Get(key); ok && l.now().Before(f.until) {
+	if f, ok := l.recall(key); ok {
 		return f.value, f.err
 	}
 	// Whoever waits has their own patience: the first to ask may hang up.
 	answer := l.flight.DoChan(key, func() (any, error) {
+		if f, ok := l.recall(key); ok { // found since
+			return f.value, f.err
+		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.patience)
 		defer cancel()
 		v, err := l.find(ctx, key)
@@ -63,4 +66,9 @@ func (l *lookup[V]) get(ctx context.Context, key string) (V, error) {
 		var none V
 		return none, ctx.Err()
 	}
+}
+
+func (l *lookup[V]) recall(key string) (finding[V], bool) {
+	f, ok := l.found.Get(key)
+	return f, ok && l.now().Before(f.until)
 }

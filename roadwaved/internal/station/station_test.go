@@ -1,12 +1,12 @@
 package station_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -28,12 +28,12 @@ type house struct {
 	catalog *flakyCatalog
 	board   *flakyBoard
 	ends    *endLog
-	log     *bytes.Buffer
+	log     *logText
 }
 
 func newHouse(t *testing.T, cfg station.Config) *house {
 	t.Helper()
-	h := &house{catalog: &flakyCatalog{}, board: &flakyBoard{}, ends: &endLog{}, log: &bytes.Buffer{}}
+	h := &house{catalog: &flakyCatalog{}, board: &flakyBoard{}, ends: &endLog{}, log: &logText{}}
 	h.restart(t, cfg)
 	return h
 }
@@ -173,6 +173,24 @@ func (b *flakyBoard) Release(ctx context.Context, id string) error {
 		return err
 	}
 	return b.Board.Release(ctx, id)
+}
+
+// A logText keeps what was logged.
+type logText struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // An endLog hears of ends.
