@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -59,15 +61,36 @@ exec %q "$@"`, want, asked, real))
 	}
 }
 
-// BenchmarkCores tells how many cores one replay keeps busy while it is made, with
-// nothing to hold it back: n replays at once take n times that at most.
+// BenchmarkCores tells how many cores the replays that are made at the same time
+// keep busy, FFmpeg's processes and this one, and what an hour of sound costs.
 func BenchmarkCores(b *testing.B) {
 	recording := record(b, "recording.opus", programme())
-	before, start := cpu(b), time.Now()
-	for b.Loop() {
-		if _, err := newMaker(b, Config{}).Make(b.Context(), Job{Recording: recording, Store: hls.NewMemory(), Prefix: "r"}); err != nil {
-			b.Fatal(err)
-		}
+	for _, n := range []int{1, 4} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			children := func() float64 {
+				var u syscall.Rusage
+				if err := syscall.Getrusage(syscall.RUSAGE_CHILDREN, &u); err != nil {
+					b.Fatal(err)
+				}
+				return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
+			}
+			ffmpeg, all, start := children(), cpu(b), time.Now()
+			for b.Loop() {
+				var makers sync.WaitGroup
+				for range n {
+					makers.Go(func() {
+						if _, err := newMaker(b, Config{}).Make(b.Context(), Job{Recording: recording, Store: hls.NewMemory(), Prefix: "r"}); err != nil {
+							b.Error(err)
+						}
+					})
+				}
+				makers.Wait()
+			}
+			took := time.Since(start).Seconds()
+			ffmpeg, all = children()-ffmpeg, cpu(b)-all
+			b.ReportMetric(ffmpeg/took, "ffmpeg-cores")
+			b.ReportMetric((all-ffmpeg)/took, "go-cores")
+			b.ReportMetric(all/(float64(b.N*n)*300/3600), "CPU-s/hour")
+		})
 	}
-	b.ReportMetric((cpu(b)-before)/time.Since(start).Seconds(), "cores")
 }

@@ -203,7 +203,7 @@ func (r *round) left(i Item) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.report.leave(i)
-	r.Logger.Warn("not deleted, a human should look", "kind", i.Kind, "key", i.Key, "bytes", i.Bytes, "why", i.Why)
+	r.Logger.Debug("left", "kind", i.Kind, "key", i.Key, "bytes", i.Bytes, "why", i.Why)
 }
 
 // days tells a time as people would.

@@ -46,8 +46,10 @@ type Report struct {
 	Items   []Item  // the first 1000
 	Omitted int64   // how many more there were
 	Totals  []Total // of all, kinds with nothing left out
-	// Left are the first 1000 things that a human should look at.
-	Left []Item
+	// Left are the first 1000 things that a human should look at, LeftOmitted is
+	// how many more there were.
+	Left        []Item
+	LeftOmitted int64
 }
 
 func (r *Report) add(i Item) {
@@ -71,6 +73,8 @@ func (r *Report) add(i Item) {
 func (r *Report) leave(i Item) {
 	if len(r.Left) < keptItems {
 		r.Left = append(r.Left, i)
+	} else {
+		r.LeftOmitted++
 	}
 }
 
@@ -113,6 +117,9 @@ func (r *Report) WriteTo(w io.Writer) (int64, error) {
 	}
 	for _, i := range r.Left {
 		fmt.Fprintf(&b, "left, look at it: %s %10s  %s (%s)\n", i.Kind, size(i.Bytes), i.Key, i.Why)
+	}
+	if r.LeftOmitted > 0 {
+		fmt.Fprintf(&b, "... and %d more\n", r.LeftOmitted)
 	}
 	fmt.Fprintf(&b, "%s %s\n", verb, r.Summary())
 	n, err := io.WriteString(w, b.String())

@@ -86,7 +86,10 @@ func (j *Janitor) clean(ctx context.Context, today station.Chore) time.Duration 
 		log.Error("daily cleaning not finished, trying again", "in", j.cfg.Retry, "err", err)
 		return j.cfg.Retry
 	}
-	log.Info("daily cleaning done", "left", len(report.Left))
+	log.Info("daily cleaning done")
+	if n := int64(len(report.Left)) + report.LeftOmitted; n > 0 {
+		j.cfg.Logger.Warn("the cleaning left what it cannot explain: a dry run lists it", "things", n, "first", report.Left[0].Key, "why", report.Left[0].Why)
+	}
 	err = ask(ctx, answerTime, func(ctx context.Context) error {
 		return j.cfg.Catalog.FinishChore(ctx, today, j.cfg.Who, j.cfg.Now(), report.Summary())
 	})

@@ -252,7 +252,7 @@ func TestReportIsBounded(t *testing.T) {
 	}
 	h.now = h.begun.Add(8 * day)
 	r := h.clean(false)
-	if len(r.Items) != 1000 || r.Omitted != 500 || len(r.Left) != 1000 || r.Bytes() != 15_000 {
+	if len(r.Items) != 1000 || r.Omitted != 500 || len(r.Left) != 1000 || r.LeftOmitted != 500 || r.Bytes() != 15_000 {
 		t.Errorf("%d items, %d omitted, %d left, %s", len(r.Items), r.Omitted, len(r.Left), r.Summary())
 	}
 }
