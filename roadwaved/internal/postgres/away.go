@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/jackc/pgx/v5"
@@ -21,7 +23,12 @@ type awayError struct {
 }
 
 func (e *awayError) Error() string {
-	return fmt.Sprintf("database %s does not answer: %v", e.target, e.err)
+	// The driver gives each attempt a line, with and without encryption.
+	var lines []string
+	for line := range strings.Lines(e.err.Error()) {
+		lines = append(lines, strings.TrimSpace(line))
+	}
+	return "database " + e.target + " does not answer: " + strings.Join(slices.Compact(lines), " ")
 }
 
 func (e *awayError) Unwrap() []error { return []error{station.ErrAway, e.err} }
@@ -35,6 +42,15 @@ func classify(target string, err error) error {
 		return &awayError{target, err}
 	}
 	return err
+}
+
+// about is classify for what concerns the whole database: it is named.
+func about(target string, err error) error {
+	err = classify(target, err)
+	if errors.Is(err, station.ErrAway) {
+		return fmt.Errorf("postgres: %w", err)
+	}
+	return fmt.Errorf("postgres: database %s: %w", target, err)
 }
 
 // away tells whether the same call may succeed later.

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync"
 	"time"
 
@@ -136,9 +135,7 @@ func bound(d time.Time) string { return d.Format("2006-01-02 00:00:00+00") }
 // day, which takes no longer for many events than for few, and gives the disk
 // its space back.
 func (c *Catalog) ForgetEvents(ctx context.Context, before time.Time, dryRun bool) (int64, error) {
-	names, err := list(ctx, c, pgx.RowTo[string], `
-		SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-		WHERE i.inhparent = 'audit_events'::regclass ORDER BY c.relname`)
+	names, err := c.partitions(ctx)
 	if err != nil {
 		return 0, c.wrap(err, "listing the partitions of the audit log")
 	}
@@ -151,10 +148,17 @@ func (c *Catalog) ForgetEvents(ctx context.Context, before time.Time, dryRun boo
 		n, err := c.forgetDay(ctx, name, dryRun)
 		total += n
 		if err != nil {
-			return total, c.wrap(err, "dropping %s", strings.TrimPrefix(name, "audit_events_"))
+			return total, c.wrap(err, "dropping %s", name)
 		}
 	}
 	return total, nil
+}
+
+// partitions are those of the audit log, the oldest first.
+func (c *Catalog) partitions(ctx context.Context) ([]string, error) {
+	return list(ctx, c, pgx.RowTo[string], `
+		SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+		WHERE i.inhparent = 'audit_events'::regclass ORDER BY c.relname`)
 }
 
 // forgetDay drops a partition and tells how many events were in it.

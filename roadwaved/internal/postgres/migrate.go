@@ -42,8 +42,7 @@ func Migrate(ctx context.Context, databaseURL string, logger *slog.Logger) (from
 	defer pool.Close()
 	from, to, err = migrate(ctx, pool, logger)
 	if err != nil {
-		name := target(&pc.ConnConfig.Config)
-		return from, to, fmt.Errorf("postgres: preparing database %s: %w", name, classify(name, err))
+		return from, to, about(target(&pc.ConnConfig.Config), err)
 	}
 	return from, to, nil
 }
@@ -138,11 +137,13 @@ func (c *Catalog) checkVersion(ctx context.Context) error {
 	known := newest()
 	switch {
 	case err != nil:
-		return c.wrap(err, "opening the catalog")
 	case version > known:
-		return c.wrap(newerError{version, known}, "opening database %s", c.target)
+		err = newerError{version, known}
 	case version < known:
-		return fmt.Errorf("postgres: the tables of database %s are version %d, this program needs %d: run \"roadwaved migrate\"", c.target, version, known)
+		err = fmt.Errorf("its tables are version %d, this program needs %d: run \"roadwaved migrate\"", version, known)
+	}
+	if err != nil {
+		return about(c.target, err)
 	}
 	return nil
 }

@@ -71,5 +71,16 @@ func fresh(t testing.TB) *Catalog {
 }
 
 func TestConformance(t *testing.T) {
-	stationtest.TestCatalog(t, func(t *testing.T) station.Catalog { return fresh(t) })
+	t.Run("catalog", func(t *testing.T) {
+		stationtest.TestCatalog(t, func(t *testing.T) station.Catalog { return fresh(t) })
+	})
+	t.Run("records", func(t *testing.T) {
+		stationtest.TestRecords(t, func(t *testing.T) station.Records { return fresh(t) })
+	})
+	t.Run("chores", func(t *testing.T) {
+		stationtest.TestChores(t, func(t *testing.T) station.Chores { return fresh(t) })
+	})
+	t.Run("secrets", func(t *testing.T) {
+		stationtest.TestSecrets(t, func(t *testing.T) station.Secrets { return fresh(t) })
+	})
 }

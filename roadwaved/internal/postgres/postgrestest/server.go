@@ -32,8 +32,8 @@ var ErrMissing = errors.New("PostgreSQL is not installed; on Debian: apt install
 
 // Options makes a [Server].
 type Options struct {
-	// Durable makes commits survive the power. Default: they survive the death
-	// of the server only, which is several times faster.
+	// Durable makes commits survive a power failure. Default: they survive the
+	// death of the server only, which is several times faster.
 	Durable bool
 	// Settings are more settings of the server, such as max_connections.
 	Settings map[string]string
@@ -169,6 +169,20 @@ func (s *Server) Exec(ctx context.Context, sql string) error {
 	return nil
 }
 
+// DumpAndRestore copies a database the way people keep copies of theirs.
+func (s *Server) DumpAndRestore(ctx context.Context, from, to string) error {
+	dump, err := exec.CommandContext(ctx, filepath.Join(s.programs, "pg_dump"), from).Output()
+	if err != nil {
+		return fmt.Errorf("postgrestest: pg_dump: %w", err)
+	}
+	restore := exec.CommandContext(ctx, filepath.Join(s.programs, "psql"), "--quiet", "--no-psqlrc", "--set", "ON_ERROR_STOP=1", "--output", os.DevNull, to)
+	restore.Stdin = bytes.NewReader(dump)
+	if out, err := restore.CombinedOutput(); err != nil {
+		return fmt.Errorf("postgrestest: psql: %w\n%s", err, out)
+	}
+	return nil
+}
+
 // initialize makes the data folder.
 func (s *Server) initialize() error {
 	if err := os.MkdirAll(s.folder, 0o700); err != nil {
@@ -225,7 +239,8 @@ func (s *Server) Start() error {
 		"log_min_messages":        "warning",
 	}
 	if !s.options.Durable {
-		settings["fsync"], settings["synchronous_commit"], settings["full_page_writes"] = "off", "off", "off"
+		// Not synchronous_commit: a commit must be with the kernel when it is told.
+		settings["fsync"], settings["full_page_writes"] = "off", "off"
 	}
 	for name, value := range s.options.Settings {
 		settings[name] = value
