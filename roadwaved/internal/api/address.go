@@ -11,9 +11,9 @@ import (
 // maxHops bounds how many proxies a request may say it came through.
 const maxHops = 16
 
-// client is the network address of who sends a request: the peer's, or where
-// that is a trusted proxy, the last in X-Forwarded-For that none of ours wrote
-// for another one of ours. It is the zero Addr where nobody can tell.
+// client is the network address of who sends a request: the peer's or, where
+// that is a trusted proxy, the one it says it heard from, and so on for as long
+// as that is a trusted proxy too. It is the zero Addr where nobody can tell.
 func (a *API) client(r *http.Request) netip.Addr {
 	addr := peerAddress(r)
 	if !a.trusted(addr) {
@@ -30,7 +30,7 @@ func (a *API) client(r *http.Request) netip.Addr {
 		}
 		hop, ok := parseHop(strings.TrimSpace(last))
 		if !ok {
-			break // who trusted this hop wrote nonsense: believe no more of it
+			break // nonsense: the last that made sense it is
 		}
 		if addr = hop; !a.trusted(addr) {
 			break

@@ -92,11 +92,12 @@ func (a *API) whereItIs(here http.HandlerFunc) http.HandlerFunc {
 		ctx, cancel := context.WithCancel(context.WithValue(r.Context(), peerKey{}, peer))
 		defer cancel()
 		if strings.HasSuffix(r.URL.Path, "/events") {
-			if !a.streams.enter(a.client(r)) {
+			from := a.client(r)
+			if !a.streams.enter(from) {
 				writeProblem(w, tooManyStreams())
 				return
 			}
-			defer a.streams.leave(a.client(r))
+			defer a.streams.leave(from)
 			defer context.AfterFunc(a.streams.closed, cancel)()
 			_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 		}

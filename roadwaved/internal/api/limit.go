@@ -36,7 +36,7 @@ func (l Limits) withDefaults() Limits {
 }
 
 // remembered is for how many addresses a limiter knows what they did; it forgets
-// the longest silent first. Some 10 MB at most.
+// the longest silent first. Some 16 MB at most.
 const remembered = 1 << 16
 
 // A limiter bounds how often each address may do one thing. nil does not.

@@ -44,7 +44,8 @@ type Authenticator interface {
 
 // Config says more about an [Authenticator]. The zero Config is ready to use.
 type Config struct {
-	// Audience, where set, must be among the token's aud.
+	// Audience, where set, must be among the token's aud. Set it where the same
+	// key signs tokens for other services.
 	Audience string
 	// Issuer, where set, must be the token's iss.
 	Issuer string
