@@ -131,13 +131,16 @@ func (j *job) fetch(ctx context.Context, live station.Live, folder string) (path
 	}
 	j.report("recover", fetched)
 	report, err := opusrec.Recover(path)
+	if err == nil && report.Duration == 0 {
+		err = fmt.Errorf("%w: it ended before its first packet", opusrec.ErrEmpty)
+	}
 	switch {
+	case errors.Is(err, opusrec.ErrEmpty) && live.Stats.Duration > 0:
+		return "", fmt.Errorf("relive: the object %q holds nothing, its live was heard for %v: put the recording there and reopen the job: %w", raw, live.Stats.Duration, err)
 	case errors.Is(err, opusrec.ErrEmpty):
 		return "", fmt.Errorf("%w: %w", errNothing, err)
 	case err != nil:
 		return "", fmt.Errorf("relive: the object %q is no recording that can be used: %w", raw, err)
-	case report.Duration == 0:
-		return "", fmt.Errorf("%w: the live ended before its first packet", errNothing)
 	}
 	j.log.Debug("recording checked", "duration", report.Duration, "intact", report.Intact, "lost", report.LostTime)
 	return path, nil

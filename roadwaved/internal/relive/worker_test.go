@@ -305,6 +305,39 @@ func TestRecordingIsMissing(t *testing.T) {
 	}
 }
 
+// So is one that arrived empty.
+func TestRecordingIsEmpty(t *testing.T) {
+	for name, raw := range map[string][]byte{"no byte": nil, "headers only": recorded(t, 0)} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			h.live = h.over(time.Minute)
+			h.deposit(h.live.ID, raw)
+			if err := h.worker().Handle(t.Context(), h.live.ID); !errors.Is(err, opusrec.ErrEmpty) {
+				t.Errorf("got %v, want it delivered again", err)
+			}
+			if j := h.job(); j.State != station.JobPending || j.Attempts != 1 || !strings.Contains(j.Error, station.RawKey(h.live.ID)) {
+				t.Errorf("job is %+v", j)
+			}
+		})
+	}
+}
+
+// In containers all processes have the same id, and a host name may come back.
+func TestNamesDiffer(t *testing.T) {
+	names := make(map[string]bool)
+	for range 10 {
+		h := newHouse(t)
+		h.cfg.Name = ""
+		if err := h.worker().Handle(t.Context(), h.live.ID); err != nil {
+			t.Fatal(err)
+		}
+		names[h.job().Worker] = true
+	}
+	if len(names) != 10 {
+		t.Errorf("ten workers are called %v", names)
+	}
+}
+
 func TestNoFaultOfTheJob(t *testing.T) {
 	for name, prepare := range map[string]func(h *house) context.Context{
 		"no ffmpeg": func(h *house) context.Context {
