@@ -42,6 +42,7 @@ var outages = map[string]struct {
 // Every call of every contract, with the server away: an error that says so, in
 // the time that the caller has. Then all goes on.
 func TestOutage(t *testing.T) {
+	t.Parallel()
 	for name, outage := range outages {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

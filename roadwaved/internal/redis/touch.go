@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -93,15 +94,22 @@ func (ts *touches) send(liveID string) {
 		if len(waiting) == 0 {
 			return
 		}
+		var err error
 		for some := range slices.Chunk(waiting, chunk) {
-			ts.run(liveID, some)
+			if err == nil { // a server that is away for some is away for all
+				err = ts.run(liveID, some)
+			}
+			for _, t := range some {
+				t.err = cmp.Or(err, t.err)
+				close(t.done)
+			}
 		}
 		time.Sleep(gather)
 	}
 }
 
-// run sends some heartbeats and tells those who wait what came of it.
-func (ts *touches) run(liveID string, some []*touch) {
+// run sends some heartbeats and sets what came of each.
+func (ts *touches) run(liveID string, some []*touch) error {
 	ctx, cancel := context.WithTimeout(context.Background(), touchPatience)
 	defer cancel()
 	args := make([]any, 0, 1+4*len(some))
@@ -110,19 +118,19 @@ func (ts *touches) run(liveID string, some []*touch) {
 		args = append(args, t.ID, packVisit(t.Visit), t.Origin, t.perOrigin)
 	}
 	answers, err := touchScript.Run(ctx, ts.redis.client, audienceKeys(liveID), args...).Int64Slice()
-	if err == nil && len(answers) != len(some) {
-		err = fmt.Errorf("%d answers to %d heartbeats", len(answers), len(some))
+	if err != nil {
+		return err
+	}
+	if len(answers) != len(some) {
+		return fmt.Errorf("%d answers to %d heartbeats", len(answers), len(some))
 	}
 	for i, t := range some {
-		t.err = err
-		if err == nil {
-			switch answers[i] {
-			case audienceGone:
-				t.err = station.ErrGone
-			case audienceCrowded:
-				t.err = station.ErrCrowded
-			}
+		switch answers[i] {
+		case audienceGone:
+			t.err = station.ErrGone
+		case audienceCrowded:
+			t.err = station.ErrCrowded
 		}
-		close(t.done)
 	}
+	return nil
 }

@@ -82,6 +82,7 @@ func every(t *testing.T, open func(t *testing.T) *Redis) {
 }
 
 func TestCluster(t *testing.T) {
+	t.Parallel()
 	url, servers := redistest.StartCluster(t)
 	every(t, func(t *testing.T) *Redis {
 		r, err := Dial(url, quick)
@@ -106,6 +107,7 @@ func TestCluster(t *testing.T) {
 
 // The master dies, the replica takes over, and the same connections go on.
 func TestSentinel(t *testing.T) {
+	t.Parallel()
 	watched := redistest.StartWatched(t)
 	r, err := Dial(watched.URL, quick)
 	r = ready(t, r, err)
