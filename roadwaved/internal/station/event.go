@@ -55,13 +55,17 @@ func (v Visit) joinEvent(p *Position) Event {
 	}
 }
 
-func (v Visit) leaveEvent(at time.Time) Event {
-	if at.Before(v.JoinedAt) { // by the clock of another machine
-		at = v.JoinedAt
+func (v Visit) leaveEvent(at time.Time) Event { return v.joinEvent(nil).leave(at) }
+
+// leave ends the visit that a join began. Its id comes from that of the join, so
+// that the log alone tells which leaves it lacks.
+func (join Event) leave(at time.Time) Event {
+	if at.Before(join.At) { // by the clock of another machine
+		at = join.At
 	}
 	at = micro(at)
 	return Event{
-		ID: eventID(EventLeave, v.LiveID, v.ID), Kind: EventLeave,
-		At: at, LiveID: v.LiveID, UserID: v.UserID, Listened: at.Sub(v.JoinedAt),
+		ID: eventID(EventLeave, join.ID), Kind: EventLeave,
+		At: at, LiveID: join.LiveID, UserID: join.UserID, Listened: at.Sub(join.At),
 	}
 }

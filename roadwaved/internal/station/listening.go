@@ -29,6 +29,7 @@ type AudienceConfig struct {
 	Records interface {
 		Reactors(ctx context.Context, liveID string, r Reaction) ([]string, error)
 		ListSamples(ctx context.Context, liveID string) ([]Sample, error)
+		ListEvents(ctx context.Context, q EventQuery) ([]Event, error)
 	}
 	// Lives tells which lives are on air on other daemons. Required.
 	Lives interface {
@@ -108,10 +109,10 @@ type Audience struct {
 	lives *lookup[Live]
 
 	mu      sync.Mutex
-	tallies map[string]*tally    // of the lives on air here
-	leaving map[string]time.Time // when lives ended that may have visits
-	late    lateReactions        // not on the board
-	shown   shownCounters        // of the lives on air elsewhere
+	tallies map[string]*tally  // of the lives on air here
+	leaving map[string]leaving // lives that are over and may have visits
+	late    lateReactions      // not on the board
+	shown   shownCounters      // of the lives on air elsewhere
 }
 
 // NewAudience makes an audience. It starts nothing: call [Audience.Run].
@@ -125,7 +126,7 @@ func NewAudience(cfg AudienceConfig) (*Audience, error) {
 		board:   breaker{now: cfg.Now, log: cfg.Logger},
 		lives:   newLookup(2*time.Second, openPatience, cfg.Now, cfg.Lives.Live),
 		tallies: make(map[string]*tally),
-		leaving: make(map[string]time.Time),
+		leaving: make(map[string]leaving),
 		shown:   newShownCounters(),
 	}, nil
 }

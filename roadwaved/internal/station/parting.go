@@ -18,6 +18,15 @@ const (
 	silentPage = 1000
 )
 
+// leaving is a live that is over, until nobody listens to it any more.
+type leaving struct {
+	end time.Time
+	// Of a live whose process died, with what it knew: the time until which
+	// listeners were surely there.
+	dead  bool
+	until time.Time
+}
+
 // Run counts the lives on air here, keeps samples, and counts listeners out who
 // fell silent, until ctx ends; then it returns nil.
 func (a *Audience) Run(ctx context.Context) error {
@@ -75,75 +84,47 @@ func (a *Audience) sweep(ctx context.Context) {
 
 // part looks at the lives that are over.
 func (a *Audience) part(ctx context.Context) {
-	over := make(map[string]time.Time)
+	over := make(map[string]leaving)
 	a.mu.Lock()
 	maps.Copy(over, a.leaving)
 	a.mu.Unlock()
-	for id, end := range over {
+	for id, l := range over {
 		if a.board.isDown() || ctx.Err() != nil {
 			return
 		}
-		last := a.cfg.Now().Sub(end) >= partingTime && a.knownOver(ctx, id)
-		err := a.closeVisits(ctx, id, 0, end)
+		last := a.cfg.Now().Sub(l.end) >= partingTime && a.knownOver(ctx, id)
+		err := a.closeVisits(ctx, id, 0, l.end)
 		if err == nil && last {
-			err = a.board.do(ctx, func(ctx context.Context) error { return a.cfg.Attendance.Dismiss(ctx, id) })
+			err = a.dismiss(ctx, id, l)
 		}
-		switch {
-		case err != nil && ctx.Err() == nil:
+		if err != nil && ctx.Err() == nil {
 			a.cfg.Logger.Warn("a live is over, its listeners are still to be counted out", "live_id", id, "err", err)
 			return
-		case err == nil && last:
-			a.mu.Lock()
-			delete(a.leaving, id)
-			a.mu.Unlock()
 		}
 	}
+}
+
+// dismiss lets go of a live that nobody listens to any more.
+func (a *Audience) dismiss(ctx context.Context, liveID string, l leaving) error {
+	if l.dead {
+		if err := a.closeForgotten(ctx, liveID, l.until); err != nil {
+			return err
+		}
+	}
+	err := a.board.do(ctx, func(ctx context.Context) error { return a.cfg.Attendance.Dismiss(ctx, liveID) })
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.leaving, liveID)
+	return nil
 }
 
 // knownOver tells whether the catalog refuses who would still join.
 func (a *Audience) knownOver(ctx context.Context, liveID string) bool {
 	l, err := a.lives.get(ctx, liveID)
 	return errors.Is(err, ErrNotFound) || (err == nil && l.State != OnAir)
-}
-
-// closeVisits counts out who has been silent for that long; everybody for 0.
-// Who is heard of until now listened until the end, if there is one.
-func (a *Audience) closeVisits(ctx context.Context, liveID string, silence time.Duration, end time.Time) error {
-	for {
-		var silent []Departure
-		err := a.board.do(ctx, func(ctx context.Context) (err error) {
-			silent, err = a.cfg.Attendance.Silent(ctx, liveID, silence)
-			return err
-		})
-		if err != nil || len(silent) == 0 {
-			return err
-		}
-		events := make([]Event, len(silent))
-		ids := make([]string, len(silent))
-		for i, d := range silent {
-			ids[i] = d.ID
-			events[i] = d.leaveEvent(d.until(end, a.cfg.Silence))
-		}
-		// On disk first: a visit that is closed is never seen again.
-		a.cfg.Journal.Add(events, nil)
-		if err := a.cfg.Journal.Flush(ctx); err != nil {
-			return err
-		}
-		err = a.board.do(ctx, func(ctx context.Context) error {
-			return a.cfg.Attendance.CloseVisits(ctx, liveID, ids...)
-		})
-		if err != nil || len(silent) < silentPage {
-			return err
-		}
-	}
-}
-
-// until is when the listener left.
-func (d Departure) until(end time.Time, silence time.Duration) time.Time {
-	if !end.IsZero() && end.Sub(d.LastHeard) < silence {
-		return end
-	}
-	return d.LastHeard
 }
 
 // Finish ends a live for its listeners: they are counted out, now or when the
@@ -192,7 +173,7 @@ func (a *Audience) take(liveID string, now time.Time) (t tally, here bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if _, twice := a.leaving[liveID]; !twice {
-		a.leaving[liveID] = now
+		a.leaving[liveID] = leaving{end: now}
 	}
 	if known := a.tallies[liveID]; known != nil {
 		t, here = *known, true
@@ -201,7 +182,7 @@ func (a *Audience) take(liveID string, now time.Time) (t tally, here bool) {
 	return t, here
 }
 
-// recorded makes a tally from the samples of a live.
+// recorded makes a tally from the samples of a live whose process died.
 func (a *Audience) recorded(ctx context.Context, liveID string) (t tally) {
 	ctx, cancel := context.WithTimeout(ctx, boardPatience)
 	defer cancel()
@@ -209,8 +190,15 @@ func (a *Audience) recorded(ctx context.Context, liveID string) (t tally) {
 	if err != nil {
 		a.cfg.Logger.Warn("the figures of a live are those that the board still knows", "live_id", liveID, "err", err)
 	}
+	var until time.Time
 	for _, s := range samples {
 		t.update(s.Counters, true, s.At)
+		until = s.At
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	l := a.leaving[liveID]
+	l.dead, l.until = true, until
+	a.leaving[liveID] = l
 	return t
 }

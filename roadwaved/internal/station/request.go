@@ -36,9 +36,9 @@ type Request struct {
 	Premium           bool     // says who knows the creator, not the creator
 }
 
-// An InvalidError says what is wrong with a [Request].
+// An InvalidError says what is wrong with a [Request], a [Join] or a [Reacting].
 type InvalidError struct {
-	Field   string // as in the HTTP API: creator_id, title, zone_geo, tags, classification_age
+	Field   string // as in the HTTP API: creator_id, title, user_id, position and so on
 	Message string // for people, in French
 	Detail  string // for engineers
 }

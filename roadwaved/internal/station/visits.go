@@ -1,0 +1,99 @@
+package station
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// closeVisits counts out who has been silent for that long; everybody for 0.
+// Who is heard of until now listened until the end, if there is one.
+func (a *Audience) closeVisits(ctx context.Context, liveID string, silence time.Duration, end time.Time) error {
+	for {
+		var silent []Departure
+		err := a.board.do(ctx, func(ctx context.Context) (err error) {
+			silent, err = a.cfg.Attendance.Silent(ctx, liveID, silence)
+			return err
+		})
+		if err != nil || len(silent) == 0 {
+			return err
+		}
+		events := make([]Event, len(silent))
+		ids := make([]string, len(silent))
+		for i, d := range silent {
+			ids[i] = d.ID
+			events[i] = d.leaveEvent(d.until(end, a.cfg.Silence))
+		}
+		// On disk first: a visit that is closed is never seen again.
+		a.cfg.Journal.Add(events, nil)
+		if err := a.cfg.Journal.Flush(ctx); err != nil {
+			return err
+		}
+		err = a.board.do(ctx, func(ctx context.Context) error {
+			return a.cfg.Attendance.CloseVisits(ctx, liveID, ids...)
+		})
+		if err != nil || len(silent) < silentPage {
+			return err
+		}
+	}
+}
+
+// until is when the listener left.
+func (d Departure) until(end time.Time, silence time.Duration) time.Time {
+	if !end.IsZero() && end.Sub(d.LastHeard) < silence {
+		return end
+	}
+	return d.LastHeard
+}
+
+// closeForgotten ends the visits to a live of which the board has forgotten and
+// the log has the beginning only: process and board died together. They lasted
+// until the live was last known to be on air.
+func (a *Audience) closeForgotten(ctx context.Context, liveID string, until time.Time) error {
+	left := make(map[string]bool)
+	err := a.eachEvent(ctx, EventQuery{LiveID: liveID, Kind: EventLeave}, func(e Event) { left[e.ID] = true })
+	if err != nil {
+		return err
+	}
+	var leaves []Event
+	err = a.eachEvent(ctx, EventQuery{LiveID: liveID, Kind: EventJoin}, func(e Event) {
+		if leave := e.leave(until); !left[leave.ID] {
+			leaves = append(leaves, leave)
+		}
+	})
+	if err != nil || len(leaves) == 0 {
+		return err
+	}
+	a.cfg.Logger.Info("visits that only the audit log remembers are over", "live_id", liveID, "visits", len(leaves))
+	a.cfg.Journal.Add(leaves, nil)
+	return a.cfg.Journal.Flush(ctx)
+}
+
+// eachEvent goes through all pages of a list.
+func (a *Audience) eachEvent(ctx context.Context, q EventQuery, f func(e Event)) error {
+	q.Limit = MaxPage
+	for {
+		page, err := a.listEvents(ctx, q)
+		if err != nil {
+			return err
+		}
+		for _, e := range page {
+			f(e)
+		}
+		if len(page) < MaxPage {
+			return nil
+		}
+		last := page[len(page)-1]
+		q.After, q.AfterID = last.At, last.ID
+	}
+}
+
+func (a *Audience) listEvents(ctx context.Context, q EventQuery) ([]Event, error) {
+	ctx, cancel := context.WithTimeout(ctx, catalogPatience)
+	defer cancel()
+	page, err := a.cfg.Records.ListEvents(ctx, q)
+	if err != nil {
+		return nil, fmt.Errorf("station: listing the listeners of live %s: %w", q.LiveID, err)
+	}
+	return page, nil
+}
