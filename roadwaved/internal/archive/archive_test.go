@@ -447,6 +447,23 @@ func TestLeftovers(t *testing.T) {
 	})
 }
 
+// What is a matter of another daemon is left alone and told once.
+func TestOtherDaemons(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.live("mine", "sound")
+		h.live("on-air", "sound")
+		h.end("mine", time.Minute)
+		a := h.archive(func(c *Config) { c.Node = "paris-2" })
+		h.run(a, time.Hour)
+		h.expect("mine", station.JobUploading, "", true)
+		h.expect("on-air", "", "", true)
+		if log := h.log.String(); strings.Count(log, "level=WARN") != 2 || strings.Count(log, "node=paris-1") != 2 {
+			t.Errorf("the log says:\n%s", log)
+		}
+	})
+}
+
 func TestFolderGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)

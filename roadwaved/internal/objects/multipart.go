@@ -101,11 +101,11 @@ func (s *S3) sendParts(ctx context.Context, key, id string, body io.Reader, size
 		part := buffer[:min(size, PartSize)]
 		size -= int64(len(part))
 		if broken = readFull(body, part); broken != nil {
-			s.parts <- buffer
+			s.giveBuffer(buffer)
 			break
 		}
 		group.Go(func() error {
-			defer func() { s.parts <- buffer }()
+			defer s.giveBuffer(buffer)
 			done, err := s.sendPart(ctx, key, id, number, part)
 			if err != nil {
 				stop()
@@ -129,22 +129,28 @@ func (s *S3) sendParts(ctx context.Context, key, id string, body io.Reader, size
 
 func (s *S3) takeBuffer(ctx context.Context) ([]byte, error) {
 	select {
-	case b := <-s.parts:
-		if b == nil {
-			b = make([]byte, PartSize)
-		}
-		return b, nil
+	case s.slots <- struct{}{}:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	select {
+	case b := <-s.free:
+		return b, nil
+	default:
+		return make([]byte, PartSize), nil
+	}
+}
+
+func (s *S3) giveBuffer(b []byte) {
+	s.free <- b
+	<-s.slots
 }
 
 // forgetBuffers gives the memory of those that nobody uses back.
 func (s *S3) forgetBuffers() {
-	for range cap(s.parts) {
+	for range cap(s.free) {
 		select {
-		case <-s.parts:
-			s.parts <- nil
+		case <-s.free:
 		default:
 			return
 		}

@@ -88,6 +88,8 @@ var advice = map[string]string{
 	"PermanentRedirect":            "the bucket is elsewhere: correct endpoint= and region= in the address",
 	"RequestTimeTooSkewed":         "the clock of this machine is wrong",
 	"QuotaExceeded":                "the bucket is full",
+
+	"AccessControlListNotSupported": "the bucket takes no ACL: remove acl= from the address and let its policy say who may read",
 }
 
 // fault turns an error of the library into one of ours. Of what a server sent

@@ -70,8 +70,9 @@ type S3 struct {
 	at        address
 	client    minio.Core
 	transport *http.Transport
-	parts     chan []byte  // buffers that are free; nil for one to be made
-	large     atomic.Int64 // objects being put in parts
+	slots     chan struct{} // one per buffer in use
+	free      chan []byte   // buffers not in use
+	large     atomic.Int64  // objects being put in parts
 }
 
 // Open makes a store of the bucket at an address, see the package comment. It
@@ -96,11 +97,10 @@ func Open(_ context.Context, url string, cfg Config) (*S3, error) {
 	if err != nil {
 		return nil, fmt.Errorf("objects: bucket %s at %s: %w", at.bucket, at.host, err)
 	}
-	s := &S3{cfg: cfg, at: at, client: *client, transport: transport, parts: make(chan []byte, MaxMemory/PartSize)}
-	for range cap(s.parts) {
-		s.parts <- nil
-	}
-	return s, nil
+	return &S3{
+		cfg: cfg, at: at, client: *client, transport: transport,
+		slots: make(chan struct{}, MaxMemory/PartSize), free: make(chan []byte, MaxMemory/PartSize),
+	}, nil
 }
 
 // Close lets go of idle connections. No method may be running.
