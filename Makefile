@@ -9,9 +9,9 @@ FUZZTIME    ?= 20s
 help: ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-demo: ## one live from a creator to a published replay, and what it took
-	@.ci/install-tools.sh ffmpeg
-	go run ./examples/demo
+demo: ## one live from creator to replay, and what it took (STACK=full: with real servers)
+	@.ci/install-tools.sh $(if $(STACK),--stack,ffmpeg)
+	go run ./examples/demo $(if $(STACK),-stack $(STACK))
 
 run: ## start the daemon and print the pages to open
 	@.ci/install-tools.sh ffmpeg

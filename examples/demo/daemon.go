@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,28 +19,69 @@ import (
 
 // A daemon is a roadwaved of our own, in a process of its own.
 type daemon struct {
-	cmd *exec.Cmd
-	url string
+	*process
+	url string // what creators and listeners use: the daemon, or NGINX before it
 }
 
-// startDaemon builds roadwaved and starts it on free loopback ports.
-func startDaemon(ctx context.Context, folder string) (*daemon, error) {
-	binary := filepath.Join(folder, "roadwaved")
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/roadwave/roadwave/roadwaved")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("building roadwaved: %w\n%s", err, out)
+// startDaemon builds roadwaved and starts it on free loopback ports, or on what
+// a stack has for it.
+func startDaemon(ctx context.Context, folder string, s *stack) (*daemon, error) {
+	if err := build(ctx, folder, "roadwaved", "roadwaved"); err != nil {
+		return nil, err
 	}
-	logs, err := os.Create(filepath.Join(folder, "roadwaved.log"))
+	args := []string{"--admin-listen", "127.0.0.1:0", "--media-udp", "127.0.0.1:0", "--data", filepath.Join(folder, "data")}
+	if s == nil {
+		args = append(args, "--listen", "127.0.0.1:0")
+	} else {
+		args = append(args, "--workers", "0")
+	}
+	d := &daemon{}
+	var err error
+	d.process, err = startProcess(folder, "roadwaved", s.environment(), args, func(line string) (ready bool) {
+		_, url, found := strings.Cut(line, "listen  ")
+		d.url = strings.TrimSuffix(url, "/")
+		return found
+	})
+	if s != nil {
+		d.url = s.publicURL
+	}
+	return d, err
+}
+
+// build compiles one of this project's programs.
+func build(ctx context.Context, folder, name, path string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(folder, name), "github.com/roadwave/roadwave/"+path)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building %s: %w\n%s", name, err, out)
+	}
+	return nil
+}
+
+// A process is one that we started and will stop.
+type process struct {
+	cmd   *exec.Cmd
+	input io.Closer
+}
+
+// startProcess starts a program that was built, whose complaints go into a log,
+// and returns when it printed the line that ready waits for.
+func startProcess(folder, name string, environment, args []string, ready func(line string) bool) (*process, error) {
+	program, logName, _ := strings.Cut(name, " ")
+	logs, err := os.Create(filepath.Join(folder, cmp.Or(logName, program)+".log"))
 	if err != nil {
 		return nil, err
 	}
 	defer logs.Close()
-	cmd := exec.Command(binary, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
-		"--media-udp", "127.0.0.1:0", "--data", filepath.Join(folder, "data"))
+	cmd := exec.Command(filepath.Join(folder, program), args...)
+	cmd.Env = append(os.Environ(), environment...)
 	cmd.Stderr = logs
-	// Ctrl-C is for us: the daemon is told in its turn.
+	// Ctrl-C is for us: the others are told in their turn.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	input, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -47,25 +89,22 @@ func startDaemon(ctx context.Context, folder string) (*daemon, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	d := &daemon{cmd: cmd}
-	for lines := bufio.NewScanner(out); d.url == "" && lines.Scan(); {
-		if _, url, ok := strings.Cut(lines.Text(), "listen  "); ok {
-			d.url = strings.TrimSuffix(url, "/")
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if ready(lines.Text()) {
+			go io.Copy(io.Discard, out)
+			return &process{cmd, input}, nil
 		}
 	}
-	if d.url == "" {
-		err := cmd.Wait()
-		why, _ := os.ReadFile(logs.Name())
-		return nil, fmt.Errorf("roadwaved did not start (%w): %s", err, why)
-	}
-	go io.Copy(io.Discard, out)
-	return d, nil
+	err = cmd.Wait()
+	why, _ := os.ReadFile(logs.Name())
+	return nil, fmt.Errorf("%s did not start (%w): %s", name, err, why)
 }
 
-// stop asks the daemon to end properly.
-func (d *daemon) stop() {
-	_ = d.cmd.Process.Signal(syscall.SIGTERM)
-	_ = d.cmd.Wait()
+// stop asks the process to end properly.
+func (p *process) stop() {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	_ = p.input.Close()
+	_ = p.cmd.Wait()
 }
 
 // liveState and replayState are what the demo reads of the API's answers.

@@ -118,6 +118,7 @@ type report struct {
 	replay replayState
 	final  replayReport
 	mp3    string
+	cache  cacheReport // with a full stack
 }
 
 func printReport(r report) {
@@ -134,6 +135,10 @@ func printReport(r report) {
 	row("first segment", "%v after the creator connected", heard.firstListed.Round(10*time.Millisecond))
 	row("first sound", "%v after, in a player that waits for %d segments", heard.toFirstSound.Round(10*time.Millisecond), startSegments)
 	row("heard", "%v in %d segments, %d gaps", heard.duration.Round(10*time.Millisecond), heard.segments, heard.gaps)
+	if c := r.cache; c.requests > 0 {
+		row("through NGINX", "%d requests of %d listeners; %d reached the daemon: %.1f %% kept off",
+			c.requests, crowdSize+1, c.origin, 100*float64(c.requests-c.origin)/float64(c.requests))
+	}
 	fmt.Fprintln(w, "The replay")
 	row("title", "%s (%s)", r.replay.Title, r.replay.GeoType)
 	row("loudness", "%.1f LUFS before, %.1f LUFS after", r.source.lufs, r.replay.Loudness)

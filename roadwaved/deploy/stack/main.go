@@ -166,6 +166,7 @@ func (s *stack) startNginx(ctx context.Context) error {
 	s.undo = append(s.undo, server.Stop)
 	s.set("ROADWAVE_LISTEN", daemon)
 	s.set("ROADWAVE_PUBLIC_URL", server.URL)
+	s.set("NGINX_ACCESS_LOG", server.AccessLog)
 	return nil
 }
 
