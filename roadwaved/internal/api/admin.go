@@ -96,6 +96,7 @@ func (a *Admin) Handle(pattern string, h http.Handler) { a.handleFunc(pattern, h
 // ServeHTTP implements [http.Handler].
 func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // an export before on this connection had one
 	a.mux.ServeHTTP(w, r)
 }
 

@@ -225,6 +225,20 @@ func TestProblems(t *testing.T) {
 	}
 }
 
+// While the catalog is away people are told to come back, not that they or we
+// are wrong.
+func TestCatalogAway(t *testing.T) {
+	c := &changing{catalog: newCatalog(), away: true}
+	a := newAPI(t, func(cfg *api.Config) { cfg.Lives, cfg.Replays = c, c })
+	for _, path := range []string{"/v1/lives/" + onAirID, "/v1/lives/" + onAirID + "/events", "/whip/" + onAirID + "/events"} {
+		w := do(a, "GET", path)
+		var p api.Problem
+		if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || w.Code != 503 || p.Code != "unavailable" || w.Header().Get("Retry-After") == "" {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
+}
+
 func TestMounts(t *testing.T) {
 	a := newAPI(t, nil)
 	for path, want := range map[string]string{
