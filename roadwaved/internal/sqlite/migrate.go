@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	codes "modernc.org/sqlite/lib"
@@ -17,6 +18,24 @@ var migrations embed.FS
 
 // errNewer is a catalog whose tables this program does not know.
 var errNewer = errors.New("written by a newer roadwaved")
+
+// prepareAmongOthers prepares, again and again for a while when another process
+// may be at the same: two that bring one file up to date meet in places where
+// SQLite does not wait, or find done what they were about to do.
+func (c *Catalog) prepareAmongOthers(ctx context.Context) error {
+	for began := time.Now(); ; {
+		err := c.prepare(ctx)
+		code := errorCode(err)
+		if (code != codes.SQLITE_BUSY && code != codes.SQLITE_ERROR) || time.Since(began) > busyPatience {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
 
 // prepare checks the file and brings its tables up to date.
 func (c *Catalog) prepare(ctx context.Context) error {
@@ -39,10 +58,6 @@ func (c *Catalog) prepare(ctx context.Context) error {
 		return fmt.Errorf("%w: its tables are version %d, this program knows up to %d", errNewer, current, known)
 	}
 	if _, err := p.Up(ctx); err != nil {
-		// Another process that opened the file in this instant may have been first.
-		if pending, perr := p.HasPending(ctx); perr == nil && !pending {
-			return nil
-		}
 		return fmt.Errorf("bringing its tables up to date: %w", err)
 	}
 	return nil

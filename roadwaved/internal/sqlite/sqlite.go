@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 
 	driver "modernc.org/sqlite"
 	codes "modernc.org/sqlite/lib"
@@ -27,6 +28,9 @@ type Catalog struct {
 	writer *sql.DB
 	reader *sql.DB
 }
+
+// busyPatience is how long to wait for another process that holds the file.
+const busyPatience = 10 * time.Second
 
 // readers is how many queries run at once; each costs a few MB of page cache.
 const readers = 4
@@ -51,7 +55,7 @@ func Open(ctx context.Context, path string) (*Catalog, error) {
 		c.writer.Close()
 		return nil, err
 	}
-	if err := c.prepare(ctx); err != nil {
+	if err := c.prepareAmongOthers(ctx); err != nil {
 		c.Close()
 		return nil, explain(abs, err)
 	}
@@ -71,7 +75,8 @@ func createPrivate(path string) error {
 // connect opens a file for that many queries at once, with more settings.
 func connect(abs string, conns int, more url.Values) (*sql.DB, error) {
 	q := url.Values{
-		"_busy_timeout": {"10000"}, // ms: another process, such as the sqlite3 shell, writes
+		// Another process, such as the sqlite3 shell, writes.
+		"_busy_timeout": {fmt.Sprint(busyPatience.Milliseconds())},
 		"_journal_mode": {"WAL"},
 		"_synchronous":  {"FULL"}, // NORMAL loses what was committed when the power fails
 		"_foreign_keys": {"1"},
