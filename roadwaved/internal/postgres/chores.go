@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -37,7 +38,7 @@ func (c *Catalog) Secret(ctx context.Context, name string) ([]byte, error) {
 	if err == nil {
 		return secret, nil
 	}
-	if err != pgx.ErrNoRows {
+	if !errors.Is(err, pgx.ErrNoRows) {
 		return nil, c.wrap(err, "reading secret %q", name)
 	}
 	secret = make([]byte, 32)

@@ -32,22 +32,27 @@ func (t tests) Run() int {
 func empty(t testing.TB) (databaseURL string) {
 	t.Helper()
 	s := postgrestest.Shared(t)
-	prepare.Do(func() {
-		ctx := context.Background()
-		if prepared, prepareErr = s.Create(ctx, ""); prepareErr == nil {
-			_, _, prepareErr = Migrate(ctx, prepared, nil)
-		}
-	})
-	if prepareErr != nil {
-		t.Fatal(prepareErr)
+	template, err := prepared(s)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return s.Copy(t, prepared)
+	return s.Copy(t, template)
 }
 
-// One database is migrated, the tests have copies of it.
+// prepared gives the one database that is migrated; tests have copies of it.
+func prepared(s *postgrestest.Server) (databaseURL string, err error) {
+	prepare.Do(func() {
+		ctx := context.Background()
+		if template, prepareErr = s.Create(ctx, ""); prepareErr == nil {
+			_, _, prepareErr = Migrate(ctx, template, nil)
+		}
+	})
+	return template, prepareErr
+}
+
 var (
 	prepare    sync.Once
-	prepared   string
+	template   string
 	prepareErr error
 )
 
@@ -65,10 +70,37 @@ func openAt(t testing.TB, databaseURL string) *Catalog {
 	return c
 }
 
+// fresh gives an empty catalog. Its database goes to the next test, emptied:
+// that takes a tenth of the time that a new one does.
 func fresh(t testing.TB) *Catalog {
 	t.Helper()
-	return openAt(t, empty(t))
+	var databaseURL string
+	select {
+	case databaseURL = <-used:
+	default:
+		s := postgrestest.Shared(t)
+		template, err := prepared(s)
+		if err == nil {
+			databaseURL, err = s.Create(t.Context(), template)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := openAt(t, databaseURL)
+	t.Cleanup(func() { // before it is closed
+		_, err := c.pool.Exec(context.Background(), "TRUNCATE lives, replay_jobs, replays, counter_samples, audit_events, chores, secrets")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		used <- databaseURL
+	})
+	return c
 }
+
+// used are databases that tests are done with.
+var used = make(chan string, 100)
 
 func TestConformance(t *testing.T) {
 	t.Run("catalog", func(t *testing.T) {
