@@ -199,7 +199,7 @@ func TestAdminAudit(t *testing.T) {
 	w = do(h, "GET", "/v1/audit?limit=2&cursor="+string(page.NextCursor))
 	sameJSON(t, w.Body.String(), `{"events":[{"event_id":"3","kind":"live_end","at":"2026-05-01T13:00:00Z","live_id":"`+onAirID+`","user_id":"elise",
 		"stats":{"duration_seconds":3600,"packets":0,"lost":0,"visits":1,"peak_listeners":0,"likes":0,"reports":0}}]}`)
-	for _, bad := range []string{"kind=joined", "since=yesterday", "until=x", "limit=x"} {
+	for _, bad := range []string{"kind=joined", "since=yesterday", "until=x", "limit=x", "user_id=%00", "live_id=%ff"} {
 		if w := do(h, "GET", "/v1/audit?"+bad); w.Code != 422 {
 			t.Errorf("%s: %d", bad, w.Code)
 		}

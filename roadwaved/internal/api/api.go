@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -185,6 +186,10 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength != 0 {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	}
+	if !isText(r.URL.Path) {
+		writeProblem(w, notFound())
+		return
+	}
 	a.mux.ServeHTTP(w, r)
 }
 
@@ -204,8 +209,15 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request) {
 		a.config.Pages.ServeHTTP(w, r) // a person followed a wrong link
 		return
 	}
-	writeProblem(w, newProblem(http.StatusNotFound, "not-found", "Cette page n'existe pas."))
+	writeProblem(w, notFound())
 }
+
+func notFound() *Problem {
+	return newProblem(http.StatusNotFound, "not-found", "Cette page n'existe pas.")
+}
+
+// isText tells whether every database takes s.
+func isText(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
 
 // verdictWriter takes an answer of the mux without sending it.
 type verdictWriter struct{ header http.Header }

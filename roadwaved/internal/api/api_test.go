@@ -198,6 +198,11 @@ func TestProblems(t *testing.T) {
 		{"GET", "/v1/lives?limit=many", 422, "invalid-request"},
 		{"GET", "/v1/lives?state=dead", 422, "invalid-request"},
 		{"GET", "/v1/lives?before=yesterday", 422, "invalid-request"},
+		{"GET", "/v1/lives?q=%00", 422, "invalid-request"},
+		{"GET", "/v1/lives?tag=%ff", 422, "invalid-request"},
+		{"GET", "/v1/lives?cursor=x", 422, "invalid-request"},
+		{"GET", "/v1/lives/%00", 404, "not-found"},
+		{"PUT", "/v1/lives/%ff/listeners/x", 404, "not-found"},
 		{"GET", "/v1/lives/" + brokenID, 500, "internal-error"},
 		{"GET", "/v1/lives/" + brokenID + "/events", 500, "internal-error"},
 	} {

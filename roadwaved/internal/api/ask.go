@@ -18,7 +18,13 @@ type ask struct {
 	flaws  []*Flaw
 }
 
-func (q *ask) text(name string) string { return q.values.Get(name) }
+func (q *ask) text(name string) string {
+	s := q.values.Get(name)
+	if !isText(s) {
+		q.flaw(name, "expected text in UTF-8")
+	}
+	return s
+}
 
 func (q *ask) flaw(name, message string) {
 	q.flaws = append(q.flaws, &Flaw{Message: message, Location: "query." + name})

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
 )
 
@@ -75,6 +77,16 @@ type listLivesInput struct {
 	Text      string    `query:"q" maxLength:"200" doc:"Only those whose title has all these words, or words that begin so; case and accents do not matter."`
 	Since     time.Time `query:"since" doc:"Only those started then or later (RFC 3339)."`
 	PageInput
+}
+
+// Resolve is how huma learns of what its tags cannot say.
+func (in *listLivesInput) Resolve(huma.Context) (errs []error) {
+	for name, value := range map[string]string{"creator_id": in.CreatorID, "zone_geo": in.ZoneGeo, "tag": in.Tag, "q": in.Text} {
+		if !isText(value) {
+			errs = append(errs, &huma.ErrorDetail{Message: "expected text in UTF-8", Location: "query." + name})
+		}
+	}
+	return errs
 }
 
 type listLivesOutput struct {
