@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 )
 
@@ -47,6 +48,7 @@ func (s *Station) closeDead(ctx context.Context) {
 	if err != nil {
 		return // present has said so
 	}
+	maps.DeleteFunc(s.watch.down, func(node string, _ time.Time) bool { return up[node] })
 	lives, err := s.livesElsewhere(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
