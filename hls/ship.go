@@ -31,6 +31,7 @@ type ship struct {
 	stored  []segmentInfo // in the Store or given up, oldest first
 	missing map[int64]bool
 	listed  bool // a playlist is in the Store
+	behind  bool // it does not yet list what is stored
 }
 
 // parcel is a segment on its way; body is nil when it was given up.
@@ -203,7 +204,8 @@ func (s *ship) list(ended bool) bool {
 	}
 	body := s.rendition.playlist(s.stored[from:], s.missing, ended)
 	few := func(attempt int) bool { return attempt == 3 }
-	if !s.put(s.key(playlistName), body, few) {
+	s.behind = !s.put(s.key(playlistName), body, few)
+	if s.behind {
 		return false
 	}
 	s.listed = true
@@ -211,8 +213,12 @@ func (s *ship) list(ended bool) bool {
 }
 
 // sweep deletes the segments that left the list a window ago, and the list
-// itself when that was all of it.
+// itself when that was all of it. As long as the list in the Store could not be
+// replaced it keeps what that one lists, up to a bound.
 func (s *ship) sweep() {
+	if s.behind && len(s.stored) < 10*s.live.shape.window {
+		return
+	}
 	oldest := s.live.edge.Load() - 2*int64(s.live.shape.window)
 	for len(s.stored) > 0 && s.stored[0].number < oldest {
 		old := s.stored[0]

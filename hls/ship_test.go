@@ -239,6 +239,46 @@ func TestStoreThatFails(t *testing.T) {
 	})
 }
 
+// A store that takes everything but the playlist: what the old one lists stays.
+func TestStoredPlaylistStaysWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &flakyStore{Store: NewMemory()}
+		l := newLive(t, Config{ID: "s", Store: store})
+		pts := feed(t, l, 0, 60)
+		const key = "live/s/opus/media.m3u8"
+		old := stored(t, store, key)
+		store.set(func(k string) error {
+			if k == key {
+				return errors.New("no")
+			}
+			return nil
+		})
+		pts = feed(t, l, pts, 180)
+		store.set(nil)
+		if now := stored(t, store, key); now != old {
+			t.Fatalf("the playlist was replaced by\n%s", now)
+		}
+		var m playlist.Media
+		if err := m.Unmarshal([]byte(old)); err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range m.Segments {
+			stored(t, store, "live/s/opus/"+s.URI)
+		}
+		feed(t, l, pts, 10)
+		m = playlist.Media{}
+		if err := m.Unmarshal([]byte(stored(t, store, key))); err != nil {
+			t.Fatal(err)
+		}
+		if last(&m) != 124 {
+			t.Errorf("afterwards the stored list ends with %d", last(&m))
+		}
+		if n := len(keysOf(t, store)); n > 2*20+5 {
+			t.Errorf("afterwards the store holds %d objects", n)
+		}
+	})
+}
+
 func TestStoreThatBlocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
