@@ -163,7 +163,9 @@ func (a *Archive) explain(ctx context.Context, id string) {
 	ctx, cancel := context.WithTimeout(ctx, catalogPatience)
 	defer cancel()
 	switch live, err := a.cfg.Lives.Live(ctx, id); {
-	case err == nil && live.Stats.Duration > 0:
+	case err != nil:
+		a.cfg.Logger.Warn("a live without a recording, and the catalog does not say whether anybody was heard", "live_id", id, "err", err)
+	case live.Stats.Duration > 0:
 		a.cfg.Logger.Error("the recording of a live is gone from this disk: it will have no replay", "live_id", id, "duration", live.Stats.Duration)
 	default:
 		a.cfg.Logger.Info("a live without a recording: nobody was heard", "live_id", id)
