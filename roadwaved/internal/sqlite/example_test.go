@@ -50,3 +50,43 @@ func Example() {
 	// <nil>
 	// [REPLAY] Bouchons Géo-neutre 58m0s <nil>
 }
+
+// Records wait in the outbox until the catalog has them.
+func ExampleOutbox() {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	outbox, err := sqlite.OpenOutbox(ctx, filepath.Join(dir, "outbox.db"))
+	if err != nil {
+		panic(err)
+	}
+	defer outbox.Close()
+	catalog, err := sqlite.Open(ctx, filepath.Join(dir, "catalog.db"))
+	if err != nil {
+		panic(err)
+	}
+	defer catalog.Close()
+
+	now := time.Date(2026, 7, 14, 20, 0, 0, 0, time.UTC)
+	outbox.Append(ctx, []station.Event{{ID: "event-1", Kind: station.EventLike, At: now, LiveID: "live-1", UserID: "zoé"}}, nil)
+
+	events, samples, through, err := outbox.Next(ctx, 500)
+	if err != nil {
+		panic(err)
+	}
+	if err := catalog.Record(ctx, events, samples); err != nil {
+		panic(err) // they stay where they are
+	}
+	outbox.Drop(ctx, through)
+
+	waiting, err := outbox.Len(ctx)
+	fmt.Println(waiting, err)
+	users, err := catalog.Reactors(ctx, "live-1", station.Like)
+	fmt.Println(users, err)
+	// Output:
+	// 0 <nil>
+	// [zoé] <nil>
+}

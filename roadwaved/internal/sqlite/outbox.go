@@ -140,7 +140,7 @@ func (o *Outbox) salvage(ctx context.Context, path string) error {
 	defer db.Close()
 	rows, err := db.QueryContext(ctx, "SELECT seq, kind, body FROM records WHERE kind <> '' AND body <> '' ORDER BY seq")
 	if err != nil {
-		return ctx.Err()
+		return ctx.Err() // nothing of it can be read
 	}
 	defer rows.Close()
 	var saved int64
