@@ -114,14 +114,21 @@ end
 keep()
 return 0
 `)
-	// ARGV: memory, silence in ms, page. Gives id, time and what is known, of each.
+	// ARGV: memory, silence in ms, page. Gives id, time and what is known, of each. A
+	// server that is short of memory may have dropped one key and kept another: who
+	// is in one alone is let go, and comes back with the next beat.
 	silentScript = goredis.NewScript(audiencePrelude + `
 local found = {}
 local silent = redis.call('ZRANGEBYSCORE', beats, '-inf', string.format('%.0f', ms - ARGV[2]), 'WITHSCORES', 'LIMIT', 0, ARGV[3])
 for i = 1, #silent, 2 do
-	table.insert(found, silent[i])
-	table.insert(found, silent[i + 1])
-	table.insert(found, redis.call('HGET', visits, silent[i]) or '')
+	local visit = redis.call('HGET', visits, silent[i])
+	if visit then
+		table.insert(found, silent[i])
+		table.insert(found, silent[i + 1])
+		table.insert(found, visit)
+	else
+		redis.call('ZREM', beats, silent[i])
+	end
 end
 return found
 `)

@@ -139,6 +139,29 @@ func TestTouchWhileClosing(t *testing.T) {
 	}
 }
 
+// A server that is short of memory drops keys as it likes. The count is right
+// again once the silent were looked for and have beaten.
+func TestAudienceHeals(t *testing.T) {
+	onEach(t, func(t *testing.T, open func(t *testing.T) *Redis) {
+		for dropped := range audienceKeys("") {
+			r := open(t)
+			a, v := r.Attendance(), station.Visit{ID: uuid.NewString(), LiveID: uuid.NewString(), Origin: "bus", JoinedAt: time.Now()}
+			must(t, a.Touch(t.Context(), v, 1))
+			must(t, r.client.Del(t.Context(), audienceKeys(v.LiveID)[dropped]).Err())
+			_, err := a.Silent(t.Context(), v.LiveID, 0)
+			must(t, err)
+			must(t, a.Touch(t.Context(), v, 2))
+			if d, err := a.Silent(t.Context(), v.LiveID, 0); err != nil || len(d) != 1 || d[0].ID != v.ID {
+				t.Errorf("without key %d: %v, %v", dropped, d, err)
+			}
+			if c, _, err := a.Count(t.Context(), v.LiveID); err != nil || c.Listeners != 1 {
+				t.Errorf("without key %d: counted %+v, %v", dropped, c, err)
+			}
+			must(t, a.CloseVisits(t.Context(), v.LiveID, v.ID))
+		}
+	})
+}
+
 func FuzzPackedVisit(f *testing.F) {
 	f.Add("192.0.2.0/24", int64(1_700_000_000_000_000), "anna")
 	f.Add("", int64(-1), "")

@@ -31,3 +31,27 @@ func ExampleEmbedded() {
 	// makes the replay of live-1
 	// stopped: <nil>
 }
+
+// Who is heard of is counted, until somebody closes the visits that are silent.
+func ExampleAttendance() {
+	r, err := redis.Embedded(redis.Config{})
+	if err != nil {
+		panic(err)
+	}
+	defer r.Close()
+
+	ctx := context.Background()
+	audience := r.Attendance()
+	for _, id := range []string{"anna", "bert", "anna"} {
+		if err := audience.Touch(ctx, station.Visit{ID: id, LiveID: "live-1"}, 0); err != nil {
+			panic(err)
+		}
+	}
+	if err := audience.CloseVisits(ctx, "live-1", "bert"); err != nil {
+		panic(err)
+	}
+	counters, _, err := audience.Count(ctx, "live-1")
+	fmt.Println(counters.Listeners, "of", counters.Visits, err)
+	// Output:
+	// 1 of 2 <nil>
+}
