@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"path"
 	"strings"
 	"syscall"
 	"testing"
@@ -38,10 +41,14 @@ func TestHouse(t *testing.T) {
 		defer resp.Body.Close()
 		return resp.StatusCode == http.StatusOK && len(second.mediaPlaylist(creator.id, "opus.m3u8").Segments) >= 3
 	})
+	counters := second.nextEvent("/v1/lives/"+creator.id+"/events", "counters")
 	listener := second.join(creator.id, "léa")
 	for _, d := range []*testDaemon{first, second} {
 		d.eventually("one listener is counted", 10*time.Second, func() bool { return d.live(creator.id).Listeners == 1 })
 	}
+	for got := counters(); !strings.Contains(got, `"listeners":1,`); got = counters() {
+	}
+	s.checkOrigin(creator.id)
 	second.leave(creator.id, listener)
 	first.eventually("nobody is counted", 10*time.Second, func() bool { return first.live(creator.id).Listeners == 0 })
 
@@ -57,6 +64,52 @@ func TestHouse(t *testing.T) {
 		kinds := s.events(creator.id)
 		return kinds == "live_start join leave live_end"
 	})
+}
+
+// checkOrigin looks for the segments and playlists of a live in the bucket (M16).
+func (s *stack) checkOrigin(liveID string) {
+	s.t.Helper()
+	kinds := map[string]int{}
+	for info, err := range s.store().List(s.t.Context(), station.LivePrefix+liveID+"/") {
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		kinds[path.Ext(info.Key)]++
+	}
+	if kinds[".m3u8"] < 4 || kinds[".ts"] < 4 || kinds[".mp4"] < 3 {
+		s.t.Errorf("the bucket has %v of the live", kinds)
+	}
+}
+
+// nextEvent opens an event stream; the function it gives waits for the data of
+// the next event of a type.
+func (d *testDaemon) nextEvent(path, kind string) func() string {
+	d.t.Helper()
+	ctx, cancel := context.WithTimeout(d.t.Context(), time.Minute)
+	d.t.Cleanup(cancel)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url+path, nil)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.t.Cleanup(func() { resp.Body.Close() })
+	lines := bufio.NewScanner(resp.Body)
+	return func() string {
+		d.t.Helper()
+		for ours := false; lines.Scan(); {
+			if event, ok := strings.CutPrefix(lines.Text(), "event: "); ok {
+				ours = event == kind
+			}
+			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok && ours {
+				return data
+			}
+		}
+		d.t.Fatalf("the stream ended without an event %q: %v", kind, lines.Err())
+		return ""
+	}
 }
 
 // A creator whose live another daemon has on air ends it through this one.
