@@ -61,8 +61,19 @@ func (s *Station) over(id string, e End) (b *broadcast, first bool) {
 // finish completes the end of a live of this process.
 func (s *Station) finish(ctx context.Context, b *broadcast) {
 	s.addFigures(ctx, b.live.ID, b.end)
-	s.cfg.Journal.Add([]Event{b.live.endEvent(*b.end)}, nil)
+	s.keep(ctx, b.live.endEvent(*b.end))
 	close(b.final)
+}
+
+// keep writes events down before the catalog knows that the live is over: a crash
+// in between leaves it on air there, and whoever closes it writes the same again.
+func (s *Station) keep(ctx context.Context, events ...Event) {
+	s.cfg.Journal.Add(events, nil)
+	ctx, cancel := context.WithTimeout(ctx, diskPatience)
+	defer cancel()
+	if err := s.cfg.Journal.Flush(ctx); err != nil {
+		s.cfg.Logger.Error("the end of a live is in memory only", "live_id", events[0].LiveID, "err", err)
+	}
 }
 
 // addFigures closes the doors to listeners and fills in how many they were.
@@ -88,7 +99,7 @@ func (s *Station) closeStranger(ctx context.Context, id string, e End) error {
 	s.addFigures(ctx, id, &e)
 	// The process that died may not have written of the start: whoever does so
 	// again writes the same.
-	s.cfg.Journal.Add([]Event{l.startEvent(), l.endEvent(e)}, nil)
+	s.keep(ctx, l.startEvent(), l.endEvent(e))
 	return s.writeEnd(ctx, l, e)
 }
 

@@ -62,6 +62,20 @@ func TestLiveEvents(t *testing.T) {
 	})
 }
 
+// The end is on disk before the catalog has it: a crash in between loses nothing.
+func TestEndWrittenDownFirst(t *testing.T) {
+	log := &eventList{}
+	h := newHouse(t, station.Config{Journal: log})
+	l := h.open(t)
+	h.catalog.fail(errAway)
+	if err := h.Close(t.Context(), l.ID, station.End{Reason: station.EndCreator}); !errors.Is(err, errAway) {
+		t.Fatal(err)
+	}
+	if len(log.of(station.EventLiveEnd)) != 1 || log.flushes.Load() != 1 {
+		t.Errorf("the log has %v after %d flushes", log.events, log.flushes.Load())
+	}
+}
+
 // The second to end a live waits for the figures that the first one counts, and
 // so does Run.
 func TestEndsWaitForFigures(t *testing.T) {

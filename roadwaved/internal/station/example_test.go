@@ -52,3 +52,40 @@ func ExampleInvalidError() {
 	// La classification d'âge doit être l'une de : tout public, -10, -12, -16, -18
 	// invalid classification_age: "-14" is not one of tout public, -10, -12, -16, -18
 }
+
+// A listener joins, is heard of, and likes the live; who closes it gets the
+// figures.
+func ExampleAudience() {
+	ctx := context.Background()
+	catalog := &stationtest.Catalog{}
+	if err := catalog.StartLive(ctx, station.Live{ID: "live-1"}); err != nil {
+		panic(err)
+	}
+	a, err := station.NewAudience(station.AudienceConfig{
+		Attendance: &stationtest.Attendance{}, Journal: quietLog{}, Records: catalog, Lives: catalog,
+		Key:   make([]byte, 32), // of a real house: Secrets.Secret
+		OnAir: func() []string { return []string{"live-1"} },
+	})
+	if err != nil {
+		panic(err)
+	}
+
+	ticket, err := a.Join(ctx, station.Join{LiveID: "live-1", UserID: "léa", Origin: "192.0.2.7"})
+	fmt.Println(ticket.UserID, ticket.Heartbeat, err)
+	fmt.Println(a.Beat(ctx, "live-1", ticket.ListenerID, "192.0.2.7"))
+	for range 2 {
+		fmt.Println(a.React(ctx, station.Reacting{LiveID: "live-1", UserID: "léa", Origin: "192.0.2.7", Reaction: station.Like}))
+	}
+
+	f := a.Finish(ctx, "live-1")
+	fmt.Println(f.Visits, f.Peak, f.Likes)
+	err = a.Beat(ctx, "live-1", ticket.ListenerID, "192.0.2.7")
+	fmt.Println(errors.Is(err, station.ErrGone))
+	// Output:
+	// léa 10s <nil>
+	// <nil>
+	// true <nil>
+	// false <nil>
+	// 1 1 1
+	// true
+}

@@ -209,7 +209,7 @@ func (a *Audience) Leave(ctx context.Context, liveID, listenerID string) error {
 		return err
 	}
 	a.cfg.Journal.Add([]Event{v.leaveEvent(a.cfg.Now())}, nil)
-	fctx, cancel := context.WithTimeout(ctx, boardPatience)
+	fctx, cancel := context.WithTimeout(ctx, diskPatience)
 	defer cancel()
 	// Closed before it is on disk, a crash could lose that they left. Not closed
 	// they fall silent and leave once more, which counts once.

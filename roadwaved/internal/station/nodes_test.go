@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,6 +47,8 @@ type eventList struct {
 	flaky
 	events map[string]station.Event
 	told   int
+
+	flushes atomic.Int64
 }
 
 func (l *eventList) Add(events []station.Event, _ []station.Sample) {
@@ -62,7 +65,10 @@ func (l *eventList) Add(events []station.Event, _ []station.Sample) {
 	}
 }
 
-func (l *eventList) Flush(context.Context) error { return nil }
+func (l *eventList) Flush(context.Context) error {
+	l.flushes.Add(1)
+	return nil
+}
 
 func (l *eventList) of(kind station.EventKind) []station.Event {
 	l.mu.Lock()

@@ -20,6 +20,7 @@ const MessageFull = "Capacité maximale atteinte. Veuillez réessayer dans quelq
 const (
 	openPatience    = 5 * time.Second
 	boardPatience   = 2 * time.Second
+	diskPatience    = 2 * time.Second
 	catalogPatience = 15 * time.Second
 )
 
@@ -225,7 +226,7 @@ func (s *Station) Lives() []string {
 	defer s.mu.Unlock()
 	ids := make([]string, 0, len(s.here))
 	for id, b := range s.here {
-		if b.end == nil {
+		if b.end == nil && b.admitted {
 			ids = append(ids, id)
 		}
 	}
