@@ -15,7 +15,7 @@ func (d *daemon) newAdmin() http.Handler {
 			{Name: "catalog", Ping: d.catalog.Ping},
 			{Name: "redis", Ping: d.redis.Ping},
 			{Name: "objects", Ping: d.checkStore},
-			{Name: "data", Ping: func(context.Context) error { return writable(d.cfg.Data) }},
+			{Name: "data", Ping: func(context.Context) error { return writable(d.cfg.Data) }, Vital: true},
 		},
 		Jobs: d.catalog, Queue: d.queue, Records: d.catalog,
 		Logger: d.log,

@@ -45,6 +45,9 @@ type Config struct {
 	Ladder   string
 	Auth     string
 
+	AuthAudience string
+	AuthIssuer   string
+
 	PerAddress perAddress
 
 	Workers          int
@@ -115,6 +118,8 @@ func (c *Config) flags(out io.Writer) *flag.FlagSet {
 	f.IntVar(&c.MaxLives, "max-lives", c.MaxLives, "`number` of lives at the same time, 1 or more")
 	f.StringVar(&c.Ladder, "ladder", c.Ladder, "when the AAC renditions are made, a `mode`: ondemand, always, or auto (always with --storage-url)")
 	f.StringVar(&c.Auth, "auth", c.Auth, "`who` may go live: open (anybody; only on loopback), hs256:FILE or jwks:URL")
+	f.StringVar(&c.AuthAudience, "auth-audience", c.AuthAudience, "`name` that must be among a token's aud (default: any)")
+	f.StringVar(&c.AuthIssuer, "auth-issuer", c.AuthIssuer, "`name` that must be a token's iss (default: any)")
 	f.Var(&c.PerAddress, "per-address", "`limits` for one network address, 0 for none: listeners and reactors on one live, joins, reactions and attempts to publish per minute, event streams")
 	f.IntVar(&c.Workers, "workers", c.Workers, "`number` of replays made at the same time, 0 for none")
 	f.StringVar(&c.FFmpeg, "ffmpeg", c.FFmpeg, "`path` of ffmpeg (default: ffmpeg in PATH)")

@@ -146,7 +146,5 @@ func (d *daemon) warned(liveID string, w onair.Warning) {
 
 // counted tells everybody how many listen.
 func (d *daemon) counted(liveID string, c station.Counters) {
-	for _, to := range []api.Audience{api.ToCreator, api.ToListeners} {
-		d.hub.Publish(liveID, to, api.Counted(c))
-	}
+	d.hub.Publish(liveID, api.ToCreator|api.ToListeners, api.Counted(c))
 }

@@ -86,7 +86,7 @@ func (d *daemon) openData(context.Context) error {
 }
 
 func (d *daemon) openAuth(context.Context) (err error) {
-	d.auth, err = auth.Open(d.cfg.Auth, auth.Config{Logger: d.log})
+	d.auth, err = auth.Open(d.cfg.Auth, auth.Config{Audience: d.cfg.AuthAudience, Issuer: d.cfg.AuthIssuer, Logger: d.log})
 	if err != nil {
 		return fmt.Errorf("--auth: %w", err)
 	}
@@ -100,6 +100,10 @@ func (d *daemon) openJournal(ctx context.Context) error {
 		return err
 	}
 	d.onClose(outbox.Close)
+	if moved := outbox.Damaged(); moved != "" {
+		saved, _ := outbox.Len(ctx)
+		d.log.Error("the outbox of audit events was damaged: what could be read was taken over", "moved_to", moved, "saved", saved)
+	}
 	d.journal, err = station.NewJournal(station.JournalConfig{Outbox: outbox, Records: d.catalog, Logger: d.log})
 	return err
 }
@@ -185,7 +189,8 @@ func (d *daemon) openArchive(context.Context) (err error) {
 	d.archive, err = archive.New(archive.Config{
 		Store: d.objects, Jobs: d.catalog, Lives: d.catalog, Queue: d.queue,
 		Recordings: d.recordings(), Node: d.node,
-		Logger: d.log,
+		Recording: d.desk.Recording,
+		Logger:    d.log,
 	})
 	return err
 }

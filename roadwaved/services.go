@@ -136,6 +136,7 @@ func (s *services) openObjects(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("--storage-url: %w", err)
 	}
+	s.onClose(store.Close)
 	s.objects, s.liveObjects = store, store
 	s.checkStore, s.abortUploads = store.Ping, store.AbortIncomplete
 	s.complain(ctx, "storage-url", store.Ping)

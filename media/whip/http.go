@@ -250,7 +250,7 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, err error)
 	var refusal *Refusal
 	if !errors.As(err, &refusal) {
 		refusal = refuse(http.StatusInternalServerError, "internal-error", "the server failed; try again")
-		s.cfg.Logger.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+		s.cfg.Logger.Error("request failed", "method", r.Method, "path", r.URL.Path, "err", err)
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")

@@ -136,13 +136,13 @@ func (s *Session) end(reason EndReason) {
 func (s *Session) hangUp(running bool) {
 	defer s.server.running.Done()
 	if err := s.pc.GracefulClose(); err != nil {
-		s.server.cfg.Logger.Debug("close peer connection", "session", s.id, "error", err)
+		s.server.cfg.Logger.Debug("close peer connection", "session", s.id, "err", err)
 	}
 	if running {
 		<-s.published
 	}
 	if err := s.Err(); err != nil && !errors.Is(err, context.Canceled) {
-		s.server.cfg.Logger.Error("OnPublish failed", "session", s.id, "error", err)
+		s.server.cfg.Logger.Error("OnPublish failed", "session", s.id, "err", err)
 	}
 	if s.release != nil {
 		s.release()

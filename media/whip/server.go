@@ -124,7 +124,7 @@ func (s *Server) listen() (tcp *net.TCPListener, err error) {
 
 func (s *Server) growReadBuffer() {
 	if err := growReadBuffer(s.udp, s.cfg.ReadBuffer); err != nil {
-		s.cfg.Logger.Warn("UDP receive buffer stays at the system's default", "error", err)
+		s.cfg.Logger.Warn("UDP receive buffer stays at the system's default", "err", err)
 	}
 	if size, _, ok := socketMemory(s.udp); ok && size < s.cfg.ReadBuffer {
 		s.cfg.Logger.Warn("the kernel gave a smaller UDP receive buffer than asked for; raise net.core.rmem_max, or packets of busy hours are lost",

@@ -15,16 +15,19 @@ import (
 // checkTimeout bounds one readiness check.
 const checkTimeout = 2 * time.Second
 
-// A Check tells whether something that the daemon cannot do without answers.
+// A Check tells whether something that the daemon works with answers.
 type Check struct {
 	Name string
 	Ping func(context.Context) error
+	// Vital is what the daemon cannot do without. What is not only degrades it:
+	// who takes it out of service for that would also end the lives that go on.
+	Vital bool
 }
 
 // AdminConfig makes an [Admin]. The zero AdminConfig shows that the process
 // lives, and its inside.
 type AdminConfig struct {
-	// Checks are what must answer for the daemon to be ready.
+	// Checks are what the daemon works with.
 	Checks []Check
 	// Identify, where set, asks everybody for an operator's token, but for
 	// /healthz and /readyz. Leave it nil only on a loopback address.
@@ -50,7 +53,7 @@ type AdminConfig struct {
 // An Admin is the handler of the admin listener:
 //
 //	GET  /healthz                     the process lives
-//	GET  /readyz                      every check passes, 503 else
+//	GET  /readyz                      ok, degraded, or 503 when something vital is away
 //	GET  /v1/jobs?state=              replays in the making, the oldest first
 //	POST /v1/jobs/{live_id}/retry     makes a parked one again
 //	GET  /v1/audit?live_id=&user_id=&kind=&since=&until=    the audit log (M24)
@@ -127,11 +130,17 @@ func (a *Admin) mayOperate(r *http.Request) error {
 func (a *Admin) ready(w http.ResponseWriter, r *http.Request) {
 	answer, status := map[string]string{"status": "ok"}, http.StatusOK
 	for _, c := range a.config.Checks {
-		answer[c.Name] = "ok"
-		if err := ping(r.Context(), c); err != nil {
-			answer[c.Name] = err.Error()
+		err := ping(r.Context(), c)
+		switch {
+		case err == nil:
+			answer[c.Name] = "ok"
+			continue
+		case c.Vital:
 			answer["status"], status = "unavailable", http.StatusServiceUnavailable
+		case status == http.StatusOK:
+			answer["status"] = "degraded"
 		}
+		answer[c.Name] = err.Error()
 	}
 	writeJSON(w, answer, status)
 }

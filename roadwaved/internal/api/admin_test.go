@@ -102,20 +102,23 @@ func TestAdmin(t *testing.T) {
 	var failing error
 	h := api.NewAdmin(api.AdminConfig{Checks: []api.Check{
 		{Name: "catalog", Ping: func(context.Context) error { return nil }},
-		{Name: "board", Ping: func(context.Context) error { return failing }},
+		{Name: "disk", Ping: func(context.Context) error { return failing }, Vital: true},
+		{Name: "board", Ping: func(context.Context) error { return errors.New("away") }},
 	}})
 	if w := do(h, "GET", "/healthz"); w.Code != 200 {
 		t.Errorf("healthz: %d", w.Code)
 	}
-	if w := do(h, "GET", "/readyz"); w.Code != 200 {
-		t.Errorf("readyz: %d %s", w.Code, w.Body)
-	}
-	failing = errors.New("no answer")
 	w := do(h, "GET", "/readyz")
+	if w.Code != 200 {
+		t.Errorf("readyz: %d", w.Code)
+	}
+	sameJSON(t, w.Body.String(), `{"status":"degraded","catalog":"ok","disk":"ok","board":"away"}`)
+	failing = errors.New("no answer")
+	w = do(h, "GET", "/readyz")
 	if w.Code != 503 {
 		t.Errorf("readyz: %d", w.Code)
 	}
-	sameJSON(t, w.Body.String(), `{"status":"unavailable","catalog":"ok","board":"no answer"}`)
+	sameJSON(t, w.Body.String(), `{"status":"unavailable","catalog":"ok","disk":"no answer","board":"away"}`)
 	if w := do(h, "GET", "/debug/pprof/"); w.Code != 200 {
 		t.Errorf("pprof: %d", w.Code)
 	}

@@ -29,6 +29,7 @@ type Broadcast struct {
 
 	mu     sync.Mutex
 	heard  bool
+	over   bool // Run has returned: nothing writes the recording any more
 	stats  station.LiveStats
 	reason station.EndReason
 }
@@ -52,6 +53,11 @@ func (b *Broadcast) Reason() station.EndReason {
 // recording would have no replay, so that failing to create it is an error; a
 // recording that fails later does not end the live, the creator is warned.
 func (b *Broadcast) Run(src media.Source) error {
+	defer func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.over = true
+	}()
 	rec, err := opusrec.Create(Recording(b.desk.cfg.Recordings, b.Live.ID), opusrec.Config{
 		Tags:   opusrec.Tags{Title: b.Live.Title, Artist: b.Live.CreatorID, Date: b.Live.StartedAt},
 		Logger: b.log,
@@ -110,6 +116,13 @@ func (b *Broadcast) wasHeard() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.heard
+}
+
+// recording tells whether the recording may still be written to.
+func (b *Broadcast) recording() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.heard && !b.over
 }
 
 // A Warning is told to the creator of a live while it runs.

@@ -199,6 +199,12 @@ func (d *Desk) Get(liveID string) (*Broadcast, bool) {
 	return b, ok
 }
 
+// Recording tells whether this process still writes the recording of a live.
+func (d *Desk) Recording(liveID string) bool {
+	b, ok := d.Get(liveID)
+	return ok && b.recording()
+}
+
 // ServeHTTP serves /live/{live_id}/… .
 func (d *Desk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id, _, ok := strings.Cut(strings.TrimPrefix(r.URL.Path, "/live/"), "/")
