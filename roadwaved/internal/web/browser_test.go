@@ -39,7 +39,7 @@ func liveJSON(id, title string, started time.Duration) map[string]any {
 	return map[string]any{
 		"live_id": id, "creator_id": "elise-martin", "title": title, "started_at": time.Now().Add(-started).UTC(),
 		"zone_geo": "Drôme", "tags": []string{"route", "nuit", "chanson française"}, "classification_age": "-12",
-		"state": "on_air", "message": "", "hls_url": "/live/" + id + "/index.m3u8", "opus_url": "/live/" + id + "/opus.m3u8",
+		"state": "on_air", "message": "", "listeners": 12, "likes": 1204, "reports": 1, "hls_url": "/live/" + id + "/index.m3u8", "opus_url": "/live/" + id + "/opus.m3u8",
 	}
 }
 
@@ -62,7 +62,7 @@ func TestPagesInBrowser(t *testing.T) {
 		"/v1/lives":            map[string]any{"lives": []any{liveJSON("a", "La nationale 7, la nuit", 20*time.Second), long, liveJSON("c", "Bouchons à Vienne", 12*time.Minute)}},
 		"/v1/replays":          map[string]any{"replays": []any{replayJSON("r", "[REPLAY] La nationale 7"), replayJSON("q", "[REPLAY] "+strings.Repeat("Valence ", 22))}, "next_before": time.Now().UTC()},
 		"/v1/lives/a":          liveJSON("a", "La nationale 7, la nuit", 20*time.Minute),
-		"/v1/lives/a/events":   "retry: 60000\n\n",
+		"/v1/lives/a/events":   "retry: 60000\n\nevent: counters\ndata: {\"listeners\":1318,\"likes\":1204,\"reports\":1}\n\n",
 		"/v1/lives/ended":      ended,
 		"/v1/replays/r":        replayJSON("r", "[REPLAY] La nationale 7, la nuit"),
 		"/live/a/index.m3u8":   "",
@@ -158,7 +158,8 @@ func TestStudioSaysWhatIsWrong(t *testing.T) {
 		{503, `{"code":"full","detail":"Capacité maximale atteinte. Veuillez réessayer dans quelques minutes"}`, "Capacité maximale atteinte. Veuillez réessayer dans quelques minutes"},
 		{503, `<html>bad gateway`, "Le serveur ne peut pas prendre ce live."},
 		{400, `{"code":"invalid-title","detail":"Le titre est trop long"}`, "Le titre est trop long"},
-		{401, `{"code":"unauthorized","detail":"send the token"}`, "Le serveur ne reconnaît pas"},
+		{401, `{"code":"unauthorized","detail":"send the token"}`, "Ce serveur demande un jeton d’accès."},
+		{401, `{"code":"token-invalid","detail":"Votre identification n'est pas valable."}`, "Ce serveur demande un jeton d’accès."},
 		{422, `{"code":"no-opus","detail":"the offer has no Opus"}`, "Le serveur ne comprend pas"},
 		{500, `{}`, "Le live n’a pas pu commencer."},
 		{0, ``, "Le serveur ne répond pas."},

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"crypto/sha256"
 	"embed"
@@ -140,22 +141,41 @@ func (s *site) loadPages() error {
 // house is what the pages must know of the rules of the house.
 var house = struct {
 	MaxCreatorID, MaxTitle, MaxZoneGeo, MaxTags, MaxTag int
-	AgeClasses                                          []ageClass
-}{station.MaxCreatorID, station.MaxTitle, station.MaxZoneGeo, station.MaxTags, station.MaxTag, ageClasses()}
+	AgeClasses, Reports                                 []choice
+}{station.MaxCreatorID, station.MaxTitle, station.MaxZoneGeo, station.MaxTags, station.MaxTag, ageClasses(), reports()}
 
-// An ageClass is one choice of the studio's form.
-type ageClass struct{ Value, Label string }
+// A choice is one of those that a form gives.
+type choice struct{ Value, Label string }
 
-func ageClasses() []ageClass {
-	var classes []ageClass
+func ageClasses() []choice {
+	var classes []choice
 	for _, c := range station.AgeClasses {
 		label := strings.ToUpper(c[:1]) + c[1:]
 		if years, ok := strings.CutPrefix(c, "-"); ok {
 			label = "Déconseillé aux moins de " + years + " ans"
 		}
-		classes = append(classes, ageClass{c, label})
+		classes = append(classes, choice{c, label})
 	}
 	return classes
+}
+
+// reportLabels say to listeners what the reasons to report a live mean.
+var reportLabels = map[string]string{
+	"hate":      "Haine ou discrimination",
+	"violence":  "Violence ou menaces",
+	"sexual":    "Contenu sexuel",
+	"spam":      "Publicité ou arnaque",
+	"copyright": "Musique ou contenu sans droits",
+	"danger":    "Danger sur la route",
+	"other":     "Autre chose",
+}
+
+func reports() []choice {
+	var reasons []choice
+	for _, c := range station.ReportCategories {
+		reasons = append(reasons, choice{c, cmp.Or(reportLabels[c], c)})
+	}
+	return reasons
 }
 
 func (s *site) loadAssets() error {
@@ -206,11 +226,12 @@ func (s *site) routes() http.Handler {
 }
 
 // page serves HTML with the headers that keep it from being framed, from
-// running foreign code, and from using more of the device than a microphone.
+// running foreign code, and from using more of the device than a microphone
+// and, where the listener says so, its position.
 func (s *site) page(w http.ResponseWriter, r *http.Request, p *resource, status int) {
 	h := w.Header()
 	h.Set("Content-Security-Policy", s.policy)
-	h.Set("Permissions-Policy", "microphone=(self), camera=(), geolocation=()")
+	h.Set("Permissions-Policy", "microphone=(self), camera=(), geolocation=(self)")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	p.serve(w, r, status)
 }

@@ -77,7 +77,7 @@ func TestPagesAreSafe(t *testing.T) {
 		for name, want := range map[string]string{
 			"Content-Type":            "text/html; charset=utf-8",
 			"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; manifest-src 'self'; connect-src 'self'; media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-			"Permissions-Policy":      "microphone=(self), camera=(), geolocation=()",
+			"Permissions-Policy":      "microphone=(self), camera=(), geolocation=(self)",
 			"X-Content-Type-Options":  "nosniff",
 			"Referrer-Policy":         "same-origin",
 			"Cache-Control":           "no-cache",

@@ -11,10 +11,30 @@ export function description(form) {
   return query;
 }
 
-// tokenOf makes the creator's name fit for an Authorization header (RFC 6750 §2.1).
+// tokenOf is what goes into an Authorization header (RFC 6750 §2.1): the token
+// the creator was given, or else their name, made fit for it, for a server that
+// asks for no more.
 export function tokenOf(form) {
-  return form.elements.creator.value.trim().toLowerCase().normalize('NFD').replace(/[\u0300-\u036f]/g, '')
+  return accessToken(form) || form.elements.creator.value.trim().toLowerCase().normalize('NFD').replace(/[\u0300-\u036f]/g, '')
     .replace(/[^a-z0-9._~+/-]+/g, '-').replace(/^-+|-+$/g, '');
+}
+
+// accessToken is the token as it was pasted, with what people copy around it.
+export const accessToken = (form) => form.elements.token.value.replace(/^\s*bearer\s+/i, '').replace(/\s+/g, '');
+
+const tokenKey = 'studio.token';
+
+// recallToken takes a token from the address (#token=…), out of sight at once,
+// or the one this tab knows already.
+export function recallToken(form) {
+  const given = new URLSearchParams(location.hash.slice(1)).get('token');
+  if (given) history.replaceState(history.state, '', location.pathname + location.search);
+  try {
+    if (given) sessionStorage.setItem(tokenKey, given);
+    form.elements.token.value = given ?? sessionStorage.getItem(tokenKey) ?? '';
+  } catch { // no memory here: for this page alone
+    form.elements.token.value = given ?? '';
+  }
 }
 
 const tagsOf = (form) => form.elements.tags.value.split(',').map((tag) => tag.trim()).filter(Boolean);
@@ -39,6 +59,7 @@ const remembered = ['creator', 'zone_geo', 'classification_age', 'tags'];
 
 export function remember(form) {
   try {
+    sessionStorage.setItem(tokenKey, accessToken(form)); // never longer than the tab
     for (const name of remembered) localStorage.setItem(`studio.${name}`, form.elements[name].value);
   } catch { /* private browsing: then not */ }
 }

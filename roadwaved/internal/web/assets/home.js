@@ -1,6 +1,6 @@
 // The list of lives and replays. It refreshes by itself while it is seen.
 
-import { $, aboutLive, date, element, every, getJSON, show, spoken } from './page.js';
+import { $, aboutLive, counted, date, element, every, getJSON, show, spoken } from './page.js';
 
 const badge = (text, kind) => element('p', { className: `badge ${kind}`, textContent: text });
 
@@ -12,7 +12,9 @@ function liveCard(live) {
     element('h2', {}, element('a', { href: `/listen/${encodeURIComponent(live.live_id)}`, textContent: live.title })),
     element('p', { className: 'muted', textContent: aboutLive(live) }),
     element('ul', { className: 'tags' }, ...live.tags.map((tag) => element('li', { textContent: tag }))),
-    element('p', { className: 'listen', ariaHidden: 'true' }, element('span', { className: 'disc' }), 'Écouter')));
+    element('div', { className: 'line foot' },
+      element('p', { className: 'listen', ariaHidden: 'true' }, element('span', { className: 'disc' }), 'Écouter'),
+      element('p', { className: 'audience', textContent: live.listeners ? counted(live.listeners, 'auditeur') : '', hidden: !live.listeners }))));
 }
 
 function replayRow(replay) {
@@ -36,16 +38,35 @@ function fill(list, items, key, row) {
 }
 
 async function refreshLives() {
+  const query = search();
   try {
-    const { lives } = await getJSON('/v1/lives?limit=100');
+    const { lives } = await getJSON(`/v1/lives?limit=100${query && `&q=${encodeURIComponent(query)}`}`);
+    if (query !== search()) return; // they typed on: another answer is on its way
     const minute = Math.floor(Date.now() / 60000);
-    fill($('lives'), lives, (l) => [l.live_id, l.title, minute], liveCard);
-    $('no-lives').hidden = lives.length > 0;
+    fill($('lives'), lives, (l) => [l.live_id, l.title, l.listeners, minute], liveCard);
+    $('search').hidden = !query && lives.length < searchable;
+    $('no-lives').hidden = lives.length > 0 || Boolean(query);
+    show($('none-found'), query && lives.length === 0 ? `Aucun live ne s’appelle « ${query} » en ce moment.` : '');
     show($('trouble'), '');
   } catch (error) {
     show($('trouble'), `${error.message} Nouvelle tentative dans quelques secondes.`);
   }
 }
+
+// With fewer lives than that there is nothing to search.
+const searchable = 6;
+
+const search = () => $('q').value.trim();
+
+let typing;
+$('q').addEventListener('input', () => {
+  clearTimeout(typing);
+  typing = setTimeout(refreshLives, 300);
+});
+$('search').addEventListener('submit', (event) => {
+  event.preventDefault();
+  refreshLives();
+});
 
 let older = []; // replays beyond the first page, fetched on demand
 let next = null; // where the page after them begins

@@ -1,7 +1,9 @@
 // The page of one live or one replay: which of the two is what the id says.
 
+import { Visit } from './audience.js';
 import { $, aboutLive, clock, date, element, every, getJSON, show, spoken } from './page.js';
 import { Player } from './player.js';
+import { Reactions } from './reactions.js';
 
 const main = $('main');
 const audio = $('audio');
@@ -9,6 +11,8 @@ const player = new Player(audio);
 const id = decodeURIComponent(location.pathname.split('/').pop());
 
 let live; // the live as last read, undefined on a replay's page
+let visit; // of the listener to that live
+let reactions;
 let over = false; // the live has ended
 let trouble = false;
 
@@ -65,13 +69,22 @@ function openLive(answer) {
   $('stage').hidden = $('controls').hidden = false;
   player.load(live.hls_url, { live: true });
   audio.addEventListener('ended', quiet);
-  waitForEnd();
+  visit = new Visit(id);
+  reactions = new Reactions(id, visit);
+  reactions.count(live);
+  for (const name of ['play', 'playing']) audio.addEventListener(name, () => { if (!over) visit.enter(); });
+  audio.addEventListener('pause', () => visit.leave());
+  addEventListener('pagehide', () => visit.leave());
+  addEventListener('pageshow', () => { if (!audio.paused && !over) visit.enter(); }); // back from the browser's memory
+  followLive();
 }
 
-// waitForEnd follows the live's events. A stream that is cut comes back by
+// followLive shows the counters of the live as they change, and waits for its
+// end. A stream that is cut comes back by
 // itself; one that is refused is replaced by asking now and then.
-function waitForEnd() {
+function followLive() {
   const events = new EventSource(`/v1/lives/${encodeURIComponent(id)}/events`);
+  events.addEventListener('counters', (event) => { if (!over) reactions.count(JSON.parse(event.data)); });
   events.addEventListener('ended', (event) => {
     events.close();
     finish(JSON.parse(event.data).message);
@@ -80,7 +93,8 @@ function waitForEnd() {
     if (events.readyState !== EventSource.CLOSED || over) return;
     const stop = every(8000, async () => {
       const answer = await getJSON(`/v1/lives/${encodeURIComponent(id)}`).catch(() => undefined);
-      if (answer === undefined || answer.state === 'on_air') return;
+      if (answer === undefined) return;
+      if (answer.state === 'on_air') return reactions.count(answer);
       stop();
       finish(answer.message);
     });
@@ -92,6 +106,8 @@ function waitForEnd() {
 function finish(message) {
   if (over) return;
   over = true;
+  visit?.leave();
+  reactions?.end();
   badge('TERMINÉ', '');
   show($('since'), '');
   $('over').hidden = false;
@@ -118,6 +134,7 @@ function followReplay() {
 // showReplay tells how far the replay is, and whether that is final.
 function showReplay({ state, progress, replay_id: replay }) {
   const text = {
+    uploading: 'L’enregistrement part vers l’atelier.',
     pending: 'Le replay va bientôt se préparer.',
     running: `Le replay se prépare : ${Math.round(progress * 100)} %`,
     done: 'Le replay est prêt.',
@@ -125,7 +142,7 @@ function showReplay({ state, progress, replay_id: replay }) {
     parked: 'Le replay n’a pas pu être préparé. L’équipe va s’en occuper.',
   }[state];
   show($('over-replay'), text);
-  $('over-progress').hidden = state !== 'running' && state !== 'pending';
+  $('over-progress').hidden = state !== 'running' && state !== 'pending' && state !== 'uploading';
   if (state === 'running') $('over-progress').value = progress;
   if (state === 'done') {
     $('over-link').href = `/listen/${encodeURIComponent(replay)}`;

@@ -62,6 +62,9 @@ export function spoken(seconds) {
   return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')}`;
 }
 
+// counted writes a number and what it counts: "1 auditeur", "1 204 auditeurs".
+export const counted = (n, what) => `${n.toLocaleString('fr')} ${what}${n > 1 ? 's' : ''}`;
+
 const dateFormat = new Intl.DateTimeFormat('fr', { dateStyle: 'long', timeStyle: 'short' });
 export const date = (iso) => dateFormat.format(new Date(iso));
 

@@ -1,10 +1,10 @@
 // The studio: from the microphone to the air, and back.
 
 import { follow } from './events.js';
-import { checkTags, description, recall, remember, tokenOf } from './form.js';
+import { accessToken, checkTags, description, recall, recallToken, remember, tokenOf } from './form.js';
 import { Meter } from './meter.js';
 import { listMicrophones, openMicrophone } from './microphone.js';
-import { $, clock, getJSON, show } from './page.js';
+import { $, clock, counted, getJSON, show } from './page.js';
 import { Publication } from './whip.js';
 
 const bitrate = 48_000; // bits per second, where Opus starts
@@ -83,18 +83,27 @@ async function goLive() {
     live = undefined;
     enter('idle');
     fail(reason(error));
+    if (error.status === 401) askForToken();
     return;
   }
   onAir(live);
 }
 
+const houseCodes = /^(full|away|not-yours|too-many-requests|invalid.*|token-.*)$/;
+
+function askForToken() {
+  $('access').open = true;
+  field('token').focus();
+}
+
 // reason says in French why a live did not begin. What the house answers is
 // French already; what the protocol answers is for engineers.
 function reason({ status, code, message }) {
-  const ours = status === 0 || code === 'full' || code?.startsWith('invalid');
-  if (ours && message) return message;
+  if (status === 401 && !accessToken(form)) return 'Ce serveur demande un jeton d’accès. Collez le vôtre ci-dessous.';
+  if (message && (status === 0 || houseCodes.test(code ?? ''))) return message;
   return {
-    401: 'Le serveur ne reconnaît pas votre identifiant de créateur.',
+    401: 'Le serveur ne reconnaît pas votre jeton d’accès.',
+    429: 'Trop de demandes à la fois. Veuillez réessayer dans quelques instants.',
     403: 'Vous n’avez pas le droit de passer à l’antenne.',
     422: 'Le serveur ne comprend pas le son de ce navigateur.',
     503: 'Le serveur ne peut pas prendre ce live. Veuillez réessayer dans quelques minutes.',
@@ -114,7 +123,10 @@ async function onAir(it) {
   listenToServer(it);
   stayAwake(it);
   await it.publication.limit(bitrate).catch(() => {}); // the SDP answer asked for it already
-  getJSON(`/v1/lives/${it.publication.id}`).then((known) => { $('onair-title').textContent = known.title; }, () => {});
+  getJSON(`/v1/lives/${it.publication.id}`).then((known) => {
+    $('onair-title').textContent = known.title;
+    if (!$('audience').textContent) audience(known);
+  }, () => {});
 }
 
 function connection(it, now) {
@@ -177,11 +189,18 @@ async function listenToServer(it) {
       signal: it.stop.signal,
       on(type, event) {
         if (type === 'warning') warn(event.code === 'heard' ? '' : event.message);
+        if (type === 'counters' && live === it) audience(event);
         if (type === 'ended') leave(it, event.message);
       },
     }).catch(() => {}); // sound may flow all the same
     await pause(3000);
   }
+}
+
+// audience tells the creator who is there.
+function audience({ listeners, likes }) {
+  if (listeners === undefined) return;
+  show($('audience'), `${counted(listeners, 'auditeur')}${likes ? ` · ${likes.toLocaleString('fr')} j’aime` : ''}`);
 }
 
 async function stayAwake(it) {
@@ -220,6 +239,7 @@ function enter(name) {
   $('go').disabled = name === 'connecting';
   $('go').textContent = name === 'connecting' ? 'Connexion…' : 'Passer à l’antenne';
   show($('network'), '');
+  show($('audience'), '');
   warn('');
   if (name !== 'idle') fail('');
 }
@@ -270,5 +290,7 @@ addEventListener('pagehide', () => live && leave(live, 'Le live est terminé'));
 navigator.mediaDevices?.addEventListener?.('devicechange', () => microphone && listMicrophones($('device')));
 
 recall(form);
+recallToken(form);
+if (accessToken(form)) $('access').open = true;
 checkTags(form);
 enter('idle');
