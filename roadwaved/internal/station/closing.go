@@ -122,16 +122,17 @@ func (s *Station) writeEnd(ctx context.Context, l Live, e End) error {
 	return nil
 }
 
-// undo makes a live that could not be started be over wherever it got to. When
-// the catalog has taken all the time it had, the rest is left to Run.
-func (s *Station) undo(ctx context.Context, id string, deadline time.Time) {
+// undo makes a live that could not be started be over wherever it got to, and
+// is done by the deadline. Of a catalog that has used up its time it asks no
+// more: the rest is left to Run.
+func (s *Station) undo(ctx context.Context, id string, deadline time.Time, late bool) {
 	e := End{At: micro(s.cfg.Now()), State: EndFailed.State(), Reason: EndFailed}
 	b, _ := s.over(id, e)
 	close(b.final) // nobody has heard of it
-	s.releaseSlot(ctx, id)
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
 	defer cancel()
-	if ctx.Err() != nil {
+	s.releaseSlot(ctx, id)
+	if late {
 		return
 	}
 	if err := s.writeEnd(ctx, b.live, e); err != nil && !errors.Is(err, ErrNotFound) {
@@ -140,7 +141,7 @@ func (s *Station) undo(ctx context.Context, id string, deadline time.Time) {
 }
 
 func (s *Station) releaseSlot(ctx context.Context, id string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), boardPatience)
+	ctx, cancel := context.WithTimeout(ctx, boardPatience)
 	defer cancel()
 	if err := s.cfg.Board.Release(ctx, id); err != nil {
 		s.cfg.Logger.Warn("slot not given back: its lease will end", "live_id", id, "lease", s.cfg.Lease, "err", err)

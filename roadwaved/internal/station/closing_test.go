@@ -3,6 +3,7 @@ package station_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -120,12 +121,18 @@ func TestNoEventsOfNoLive(t *testing.T) {
 }
 
 // A catalog that hangs keeps a creator waiting for five seconds, and is no
-// fault of theirs; what it wrote all the same is closed later.
+// fault of theirs; what it wrote all the same is closed later. So it is with a
+// board that hangs too.
 func TestCatalogHangs(t *testing.T) {
+	for _, board := range []station.Board{&stationtest.Board{}, hangingBoard{}} {
+		t.Run(fmt.Sprintf("%T", board), func(t *testing.T) { catalogHangs(t, board) })
+	}
+}
+
+func catalogHangs(t *testing.T, board station.Board) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := &slowCatalog{}
-		ends := &endLog{}
-		s, err := station.New(station.Config{Lives: slow, Board: &stationtest.Board{}, OnEnd: ends.add})
+		s, err := station.New(station.Config{Lives: slow, Board: board})
 		if err != nil {
 			t.Fatal(err)
 		}

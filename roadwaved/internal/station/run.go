@@ -53,7 +53,7 @@ func (s *Station) renew(ctx context.Context) {
 	// A live that ended meanwhile may have got its slot back from Renew.
 	for _, id := range ids {
 		if !s.holds(id) {
-			s.releaseSlot(ctx, id)
+			s.releaseSlot(context.WithoutCancel(ctx), id)
 		}
 	}
 }

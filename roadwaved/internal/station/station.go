@@ -15,10 +15,11 @@ import (
 // MessageFull is what a creator reads who is refused for want of a slot (M13).
 const MessageFull = "Capacité maximale atteinte. Veuillez réessayer dans quelques minutes"
 
-// The longest a call may take. A creator waits for the first two while the
+// The longest a call may take. A creator waits for the first ones while the
 // phone negotiates, so a board that hangs must not keep them from going on air.
 const (
-	openPatience    = 5 * time.Second
+	openPatience    = 5 * time.Second // all of Open
+	startPatience   = 4 * time.Second // of it, up to the catalog's answer
 	boardPatience   = 2 * time.Second
 	diskPatience    = 2 * time.Second
 	catalogPatience = 15 * time.Second
@@ -163,16 +164,17 @@ func (s *Station) Open(ctx context.Context, r Request) (Live, error) {
 		State:             OnAir,
 		Node:              s.cfg.Node,
 	}
-	deadline := time.Now().Add(openPatience)
+	begin := time.Now()
 	if err := s.takeSlot(ctx, l); err != nil {
 		return Live{}, err
 	}
-	cctx, cancel := context.WithDeadline(ctx, deadline)
+	cctx, cancel := context.WithDeadline(ctx, begin.Add(startPatience))
 	defer cancel()
 	if err := s.cfg.Lives.StartLive(cctx, l); err != nil {
+		late := cctx.Err() != nil && ctx.Err() == nil
 		// It may have been written all the same: the answer can be what got lost.
-		s.undo(ctx, l.ID, deadline)
-		if cctx.Err() != nil && ctx.Err() == nil && !errors.Is(err, ErrAway) {
+		s.undo(ctx, l.ID, begin.Add(openPatience), late)
+		if late && !errors.Is(err, ErrAway) {
 			err = fmt.Errorf("%w: %w", ErrAway, err)
 		}
 		return Live{}, fmt.Errorf("station: writing the new live into the catalog: %w", err)
@@ -202,7 +204,7 @@ func (s *Station) takeSlot(ctx context.Context, l Live) error {
 		return fmt.Errorf("station: %d lives on air: %w", s.cfg.MaxLives, ErrFull)
 	case err != nil && ctx.Err() != nil:
 		s.forget(l.ID)
-		s.releaseSlot(ctx, l.ID)
+		s.releaseSlot(context.WithoutCancel(ctx), l.ID)
 		return fmt.Errorf("station: the creator left before going on air: %w", ctx.Err())
 	case err != nil:
 		s.cfg.Logger.Warn("the board does not answer: live admitted by this daemon's own count", "live_id", l.ID, "err", err)
