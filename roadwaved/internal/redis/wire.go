@@ -59,16 +59,19 @@ func (w *Wire) Receive(ctx context.Context, f func(message []byte)) error {
 	defer done()
 	ctx, cancel := w.redis.until(ctx)
 	defer cancel()
-	delay := wireRetryMin
+	delay, told := wireRetryMin, false
 	for ctx.Err() == nil {
 		heard, err := w.listen(ctx, f)
 		if ctx.Err() != nil {
 			break
 		}
 		if heard {
-			delay = wireRetryMin
+			delay, told = wireRetryMin, false
 		}
-		w.redis.cfg.Logger.Warn("redis: the wire is cut, connecting again", "in", delay, "err", err)
+		if !told { // once per outage
+			w.redis.cfg.Logger.Warn("redis: the wire is cut, connecting again until it is back", "err", err)
+			told = true
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(delay):
