@@ -17,12 +17,9 @@ import (
 func clean(ctx context.Context, args []string, getenv func(string) (string, bool), stdout, stderr io.Writer) error {
 	var dryRun bool
 	cfg := defaultConfig()
-	rest, err := cfg.parse(args, getenv, func(f *flag.FlagSet) {
+	err := cfg.parseAll(args, getenv, func(f *flag.FlagSet) {
 		f.BoolVar(&dryRun, "dry-run", false, "list what would be deleted, delete nothing")
 	})
-	if err == nil && len(rest) > 0 {
-		err = fmt.Errorf("%q is not a setting; see roadwaved --help", rest[0])
-	}
 	if err != nil {
 		return usageError{err}
 	}

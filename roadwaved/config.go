@@ -137,15 +137,13 @@ func envName(flagName string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(flagName, "-", "_"))
 }
 
-// parseConfig reads the environment, then args; what is left of args is an
-// error.
-func parseConfig(args []string, getenv func(string) (string, bool)) (Config, error) {
-	c := defaultConfig()
-	rest, err := c.parse(args, getenv, noFlags)
+// parseAll is parse where nothing may be left of args.
+func (c *Config) parseAll(args []string, getenv func(string) (string, bool), add func(*flag.FlagSet)) error {
+	rest, err := c.parse(args, getenv, add)
 	if err == nil && len(rest) > 0 {
 		err = fmt.Errorf("%q is not a setting; see roadwaved --help", rest[0])
 	}
-	return c, err
+	return err
 }
 
 // parse reads the environment, then args, and gives what is left of args. A

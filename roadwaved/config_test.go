@@ -17,6 +17,11 @@ import (
 	"time"
 )
 
+func parseConfig(args []string, getenv func(string) (string, bool)) (Config, error) {
+	c := defaultConfig()
+	return c, c.parseAll(args, getenv, noFlags)
+}
+
 // env makes a getenv of pairs.
 func env(pairs ...string) func(string) (string, bool) {
 	return func(name string) (string, bool) {

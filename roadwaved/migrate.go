@@ -12,10 +12,7 @@ import (
 // do so by themselves when they start; this is for who wants it done before.
 func migrate(ctx context.Context, args []string, getenv func(string) (string, bool), stdout, stderr io.Writer) error {
 	cfg := defaultConfig()
-	rest, err := cfg.parse(args, getenv, noFlags)
-	if err == nil && len(rest) > 0 {
-		err = fmt.Errorf("%q is not a setting; see roadwaved --help", rest[0])
-	}
+	err := cfg.parseAll(args, getenv, noFlags)
 	if err != nil {
 		return usageError{err}
 	}

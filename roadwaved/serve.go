@@ -15,8 +15,8 @@ import (
 
 // serve is the command that goes on air.
 func serve(ctx context.Context, args []string, getenv func(string) (string, bool), stdout, stderr io.Writer) error {
-	cfg, err := parseConfig(args, getenv)
-	if err != nil {
+	cfg := defaultConfig()
+	if err := cfg.parseAll(args, getenv, noFlags); err != nil {
 		return usageError{err}
 	}
 	d, err := newDaemon(ctx, cfg, cfg.logger(stderr))

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/roadwave/roadwave/media/mediatest"
+	"github.com/roadwave/roadwave/roadwaved/internal/postgres/postgrestest"
 	"github.com/roadwave/roadwave/roadwaved/internal/relive"
 	"github.com/roadwave/roadwave/roadwaved/internal/sqlite"
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
@@ -106,5 +107,19 @@ func TestCleaning(t *testing.T) {
 	}
 	if out := command(t, data, "clean"); strings.Contains(out, id) {
 		t.Errorf("once more:\n%s", out)
+	}
+}
+
+// migrate brings the tables up to date once, and says so.
+func TestMigrateCommand(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.Start(t, postgrestest.Options{}).Database(t)
+	for _, want := range []string{"were version 0", "are up to date"} {
+		if out := command(t, t.TempDir(), "migrate", "--database-url", url); !strings.Contains(out, want) {
+			t.Errorf("migrate says %q, not %q", out, want)
+		}
+	}
+	if out := command(t, t.TempDir(), "migrate"); !strings.Contains(out, "catalog.sqlite are up to date") {
+		t.Errorf("migrate says %q", out)
 	}
 }

@@ -16,10 +16,7 @@ import (
 func work(ctx context.Context, args []string, getenv func(string) (string, bool), stdout, stderr io.Writer) error {
 	cfg := defaultConfig()
 	cfg.AdminListen = "127.0.0.1:0" // several may run on one machine
-	rest, err := cfg.parse(args, getenv, noFlags)
-	if err == nil && len(rest) > 0 {
-		err = fmt.Errorf("%q is not a setting; see roadwaved --help", rest[0])
-	}
+	err := cfg.parseAll(args, getenv, noFlags)
 	if err == nil {
 		err = cfg.scaledOut("a worker")
 	}

@@ -21,9 +21,6 @@ import (
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
 )
 
-// The server dies under calls that are being made and comes back: in between
-// every error says "later", afterwards all goes on by itself, and what was
-// acknowledged is there, once.
 func TestOutage(t *testing.T) {
 	s := postgrestest.Start(t, postgrestest.Options{})
 	databaseURL := s.Database(t)
@@ -31,6 +28,14 @@ func TestOutage(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := openAt(t, databaseURL)
+	t.Run("under calls", func(t *testing.T) { outageUnderCalls(t, s, c) })
+	t.Run("while idle", func(t *testing.T) { outageWhileIdle(t, s, c) })
+}
+
+// The server dies under calls that are being made and comes back: in between
+// every error says "later", afterwards all goes on by itself, and what was
+// acknowledged is there, once.
+func outageUnderCalls(t *testing.T, s *postgrestest.Server, c *Catalog) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var wg sync.WaitGroup
@@ -88,13 +93,7 @@ func TestOutage(t *testing.T) {
 }
 
 // Connections that idled through a restart are no reason for an error.
-func TestRestartWhileIdle(t *testing.T) {
-	s := postgrestest.Start(t, postgrestest.Options{})
-	databaseURL := s.Database(t)
-	if _, _, err := Migrate(t.Context(), databaseURL, nil); err != nil {
-		t.Fatal(err)
-	}
-	c := openAt(t, databaseURL)
+func outageWhileIdle(t *testing.T, s *postgrestest.Server, c *Catalog) {
 	if err := s.Stop(); err != nil {
 		t.Fatal(err)
 	}

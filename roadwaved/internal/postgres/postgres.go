@@ -28,7 +28,14 @@ type Catalog struct {
 	target string
 	log    *slog.Logger
 	days   days
+	// audits holds a token for each reading of the audit log that runs. One that
+	// names no days locks all partitions with their indexes, 460 of the 6400
+	// locks that a server has by default.
+	audits chan struct{}
 }
+
+// maxAudits is how many readings of the audit log run at once.
+const maxAudits = 2
 
 // Open connects to a database whose tables [Migrate] has made. A server that
 // does not answer is [station.ErrAway]; tables of another version than this
@@ -52,7 +59,7 @@ func open(ctx context.Context, pc *pgxpool.Config, cfg Config) (*Catalog, error)
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
-	c := &Catalog{pool: pool, target: target(&pc.ConnConfig.Config), log: cfg.Logger}
+	c := &Catalog{pool: pool, target: target(&pc.ConnConfig.Config), log: cfg.Logger, audits: make(chan struct{}, maxAudits)}
 	if err := c.checkVersion(ctx); err != nil {
 		pool.Close()
 		return nil, err

@@ -178,6 +178,12 @@ func (c *Catalog) ListEvents(ctx context.Context, q station.EventQuery) ([]stati
 		// The first half alone tells which partitions are not needed.
 		f.and("at >= ? AND (at, event_id) > (?, ?)", stamp(q.After), stamp(q.After), cursor(q.AfterID))
 	}
+	select {
+	case c.audits <- struct{}{}:
+		defer func() { <-c.audits }()
+	case <-ctx.Done():
+		return nil, c.wrap(ctx.Err(), "listing events")
+	}
 	sql := "SELECT " + eventColumns + " FROM audit_events" + f.where() + " ORDER BY at, event_id LIMIT " + f.arg(station.PageSize(q.Limit))
 	events, err := list(ctx, c, scanEvent, sql, f.args...)
 	return events, c.wrap(err, "listing events")
