@@ -19,7 +19,8 @@ import (
 
 func parseConfig(args []string, getenv func(string) (string, bool)) (Config, error) {
 	c := defaultConfig()
-	return c, c.parseAll(args, getenv, noFlags)
+	err := c.parseAll(args, getenv, noFlags)
+	return c, err
 }
 
 // env makes a getenv of pairs.

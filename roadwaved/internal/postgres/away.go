@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -62,6 +63,9 @@ func away(err error) bool {
 	if errors.As(err, &answer) {
 		return later(answer.Code)
 	}
+	if errors.As(err, new(*tls.CertificateVerificationError)) {
+		return false
+	}
 	// What goes wrong on the way: refused, reset, timed out, unknown host, closed
 	// under the query.
 	var network net.Error
@@ -80,7 +84,7 @@ func later(code string) bool {
 		"55P03",          // the lock timeout
 		"40001", "40P01", // serialization, deadlock
 		"25P03", // idle in a transaction
-		"25006": // read only: a standby, before it takes over
+		readOnly:
 		return true
 	}
 	// connection exceptions; insufficient resources; system errors such as a

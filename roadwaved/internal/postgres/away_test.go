@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -206,6 +207,31 @@ func TestTooManyConnections(t *testing.T) {
 	}
 }
 
+// A server that becomes a standby refuses to write; connections to it must not
+// be kept when another one has taken over.
+func TestReadOnly(t *testing.T) {
+	databaseURL := empty(t)
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alter := "ALTER DATABASE " + strings.TrimPrefix(u.Path, "/")
+	s := postgrestest.Shared(t)
+	if err := s.Exec(t.Context(), alter+" SET default_transaction_read_only = on"); err != nil {
+		t.Fatal(err)
+	}
+	c := openAt(t, databaseURL)
+	if err := c.StartLive(t.Context(), liveCalled("t")); !errors.Is(err, station.ErrAway) {
+		t.Errorf("writing to a standby: %v", err)
+	}
+	if err := s.Exec(t.Context(), alter+" RESET default_transaction_read_only"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.StartLive(t.Context(), liveCalled("t")); err != nil {
+		t.Errorf("after another took over: %v", err)
+	}
+}
+
 func TestAway(t *testing.T) {
 	for _, tt := range []struct {
 		err  error
@@ -230,6 +256,7 @@ func TestAway(t *testing.T) {
 		{&pgconn.PgError{Code: "42P01"}, false},
 		{&pgconn.PgError{Code: "58P01"}, false},
 		{pgx.ErrNoRows, false},
+		{&net.OpError{Op: "remote error", Err: &tls.CertificateVerificationError{Err: errors.New("expired")}}, false},
 		{errors.New("something else"), false},
 	} {
 		if got := away(tt.err); got != tt.want {

@@ -104,26 +104,28 @@ func (c *Catalog) makeDays(ctx context.Context, needed []time.Time) error {
 			return err
 		}
 		for _, d := range needed {
-			name := d.Format(partitionName)
-			var there bool
-			if err := tx.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", name).Scan(&there); err != nil || there {
-				if err != nil {
-					return err
-				}
-				continue
+			if err := c.makeDay(ctx, tx, d); err != nil {
+				return err
 			}
-			for _, sql := range []string{
-				"CREATE TABLE " + name + " (LIKE audit_events INCLUDING ALL)",
-				"ALTER TABLE audit_events ATTACH PARTITION " + name + " FOR VALUES FROM ('" + bound(d) + "') TO ('" + bound(d.Add(day)) + "')",
-			} {
-				if _, err := tx.Exec(ctx, sql); err != nil {
-					return err
-				}
-			}
-			c.log.Info("partition of the audit log made", "partition", name)
 		}
 		return nil
 	})
+}
+
+func (c *Catalog) makeDay(ctx context.Context, tx pgx.Tx, d time.Time) error {
+	name := d.Format(partitionName)
+	var there bool
+	if err := tx.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", name).Scan(&there); err != nil || there {
+		return err
+	}
+	if _, err := tx.Exec(ctx, "CREATE TABLE "+name+" (LIKE audit_events INCLUDING ALL)"); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, "ALTER TABLE audit_events ATTACH PARTITION "+name+" FOR VALUES FROM ('"+bound(d)+"') TO ('"+bound(d.Add(day))+"')")
+	if err == nil {
+		c.log.Info("adding a partition to the audit log", "partition", name)
+	}
+	return err
 }
 
 // partitionsLock is held while partitions are made.

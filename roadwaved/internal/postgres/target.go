@@ -73,8 +73,18 @@ func parse(databaseURL string) (*pgxpool.Config, error) {
 	if given {
 		cfg.ConnConfig.Password = password
 	}
+	cfg.ConnConfig.OnPgError = worthKeeping
 	return cfg, nil
 }
+
+// worthKeeping tells whether a connection is of use after an error. One to a
+// server that became a standby is not: its successor is at the same name.
+func worthKeeping(_ *pgconn.PgConn, e *pgconn.PgError) bool {
+	return e.SeverityUnlocalized != "FATAL" && e.Code != readOnly
+}
+
+// readOnly is the SQLSTATE of a write that a standby refuses.
+const readOnly = "25006"
 
 // target names a database to people: host, port and database.
 func target(c *pgconn.Config) string {
