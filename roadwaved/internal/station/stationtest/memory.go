@@ -75,12 +75,12 @@ func (c *Catalog) EndLive(ctx context.Context, id string, e station.End) error {
 
 // Live implements [station.Lives].
 func (c *Catalog) Live(ctx context.Context, id string) (station.Live, error) {
-	return find(ctx, c, c.lives, id)
+	return find(ctx, c, &c.lives, id)
 }
 
 // ListLives implements [station.Lives].
 func (c *Catalog) ListLives(ctx context.Context, q station.LiveQuery) ([]station.Live, error) {
-	return list(ctx, c, c.lives, q.Limit,
+	return list(ctx, c, &c.lives, q.Limit,
 		func(l station.Live) bool {
 			return (q.State == "" || l.State == q.State) && (q.Node == "" || l.Node == q.Node) &&
 				(q.CreatorID == "" || l.CreatorID == q.CreatorID) && (q.ZoneGeo == "" || l.ZoneGeo == q.ZoneGeo) &&
@@ -93,7 +93,7 @@ func (c *Catalog) ListLives(ctx context.Context, q station.LiveQuery) ([]station
 
 // Replay implements [station.Replays].
 func (c *Catalog) Replay(ctx context.Context, id string) (station.Replay, error) {
-	all, err := list(ctx, c, c.replays, 1, func(r station.Replay) bool { return r.ID == id }, nil)
+	all, err := list(ctx, c, &c.replays, 1, func(r station.Replay) bool { return r.ID == id }, nil)
 	if err == nil && len(all) == 0 {
 		err = station.ErrNotFound
 	}
@@ -105,12 +105,12 @@ func (c *Catalog) Replay(ctx context.Context, id string) (station.Replay, error)
 
 // ReplayOf implements [station.Replays].
 func (c *Catalog) ReplayOf(ctx context.Context, liveID string) (station.Replay, error) {
-	return find(ctx, c, c.replays, liveID)
+	return find(ctx, c, &c.replays, liveID)
 }
 
 // ListReplays implements [station.Replays].
 func (c *Catalog) ListReplays(ctx context.Context, q station.ReplayQuery) ([]station.Replay, error) {
-	return list(ctx, c, c.replays, q.Limit,
+	return list(ctx, c, &c.replays, q.Limit,
 		func(r station.Replay) bool {
 			return q.Before.IsZero() || orderDesc(micro(q.Before), r.PublishedAt, q.BeforeID, r.ID) < 0
 		},
@@ -123,21 +123,22 @@ func (c *Catalog) Ping(ctx context.Context) error { return ctx.Err() }
 // Close implements [station.Catalog].
 func (c *Catalog) Close() error { return nil }
 
-func find[T any](ctx context.Context, c *Catalog, in map[string]T, id string) (T, error) {
+// find reads a table; the pointer is to its field, which the first write sets.
+func find[T any](ctx context.Context, c *Catalog, in *map[string]T, id string) (T, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	v, known := in[id]
+	v, known := (*in)[id]
 	if !known {
 		return v, cmp.Or(ctx.Err(), station.ErrNotFound)
 	}
 	return v, ctx.Err()
 }
 
-func list[T any](ctx context.Context, c *Catalog, in map[string]T, limit int, match func(T) bool, order func(a, b T) int) ([]T, error) {
+func list[T any](ctx context.Context, c *Catalog, in *map[string]T, limit int, match func(T) bool, order func(a, b T) int) ([]T, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var all []T
-	for _, v := range in {
+	for _, v := range *in {
 		if match(v) {
 			all = append(all, v)
 		}

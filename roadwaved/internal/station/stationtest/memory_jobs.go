@@ -16,7 +16,7 @@ type memoryJob struct {
 
 // Job implements [station.Jobs].
 func (c *Catalog) Job(ctx context.Context, liveID string) (station.Job, error) {
-	j, err := find(ctx, c, c.jobs, liveID)
+	j, err := find(ctx, c, &c.jobs, liveID)
 	if err != nil {
 		return station.Job{}, err
 	}

@@ -61,7 +61,7 @@ func (c *Catalog) Record(ctx context.Context, events []station.Event, samples []
 // ListEvents implements [station.Records].
 func (c *Catalog) ListEvents(ctx context.Context, q station.EventQuery) ([]station.Event, error) {
 	order := func(a, b station.Event) int { return orderAsc(a.At, b.At, a.ID, b.ID) }
-	return list(ctx, c, c.events, q.Limit, func(e station.Event) bool {
+	return list(ctx, c, &c.events, q.Limit, func(e station.Event) bool {
 		return (q.LiveID == "" || e.LiveID == q.LiveID) && (q.UserID == "" || e.UserID == q.UserID) &&
 			(q.Kind == "" || e.Kind == q.Kind) &&
 			(q.Since.IsZero() || !e.At.Before(micro(q.Since))) && (q.Until.IsZero() || e.At.Before(micro(q.Until))) &&
