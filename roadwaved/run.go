@@ -39,7 +39,10 @@ func (d *daemon) run(ctx context.Context, out io.Writer) error {
 	err := errors.Join(d.whip.Close(), d.api.Close(), shutdown(public), shutdown(admin))
 	d.drain()
 	stopLast()
-	return errors.Join(err, parts.wait())
+	err = errors.Join(err, parts.wait())
+	flush, cancel := context.WithTimeout(context.Background(), shutdownPatience)
+	defer cancel()
+	return errors.Join(err, d.journal.Flush(flush)) // after the last who had something to say
 }
 
 // drain waits until the recordings of this daemon are in the object store: its
