@@ -165,7 +165,7 @@ func testBucket(t *testing.T, n *deploy.Nginx) {
 		{livePrefix + "opus/run1-1.mp4", "MISS HIT", "max-age=1", 404, 0},
 		{"/replay/none/index.m3u8", "MISS HIT", "max-age=1", 404, 0},
 	} {
-		first, second := get(t, n.URL+tt.path, "Cookie", "a=b"), get(t, n.URL+tt.path)
+		first, second := get(t, n.URL+tt.path, "Cookie", "a=b"), hit(t, n.URL+tt.path)
 		if got := first.cache() + " " + second.cache(); got != tt.cache {
 			t.Errorf("%s: X-Cache %s, want %s", tt.path, got, tt.cache)
 		}

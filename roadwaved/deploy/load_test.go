@@ -193,12 +193,12 @@ func edge(ctx context.Context, direct, through string) []time.Duration {
 	return delays
 }
 
-// TestOffload lets 50 listeners listen for ten seconds.
+// TestOffload lets 100 listeners listen for eight seconds.
 func TestOffload(t *testing.T) {
 	t.Parallel()
 	o, n, _ := onAir(t, 1)
-	c := crowd{base: n.URL + livePath(0) + "opus/", listeners: 50}
-	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+	c := crowd{base: n.URL + livePath(0) + "opus/", listeners: 100}
+	ctx, stop := context.WithTimeout(t.Context(), 8*time.Second)
 	defer stop()
 	c.listen(ctx)
 	asked, reached := c.requests.Load(), o.requests.Load()
