@@ -14,16 +14,17 @@ import (
 // BeginChore implements [station.Chores].
 func (c *Catalog) BeginChore(ctx context.Context, chore station.Chore, who string, now time.Time, lease time.Duration) (bool, error) {
 	begun, err := changed(ctx, c.pool, `
-		INSERT INTO chores AS c (name, day, who, lease_until) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (name, day) DO UPDATE SET who = excluded.who, lease_until = excluded.lease_until
-		WHERE c.finished_at IS NULL AND (c.who = excluded.who OR c.lease_until < $5)`,
+		INSERT INTO chores AS c (name, day, worker, lease_until, begun_at) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (name, day) DO UPDATE
+		SET worker = excluded.worker, lease_until = excluded.lease_until, begun_at = excluded.begun_at
+		WHERE c.finished_at IS NULL AND (c.worker = excluded.worker OR c.lease_until < excluded.begun_at)`,
 		chore.Name, chore.Day, who, stamp(now.Add(lease)), stamp(now))
 	return begun, c.wrap(err, "beginning chore %s of %s", chore.Name, chore.Day)
 }
 
 // FinishChore implements [station.Chores].
 func (c *Catalog) FinishChore(ctx context.Context, chore station.Chore, who string, now time.Time, outcome string) error {
-	held, err := changed(ctx, c.pool, "UPDATE chores SET finished_at = $1, outcome = $2 WHERE name = $3 AND day = $4 AND who = $5",
+	held, err := changed(ctx, c.pool, "UPDATE chores SET finished_at = $1, outcome = $2 WHERE name = $3 AND day = $4 AND worker = $5",
 		stamp(now), text(outcome), chore.Name, chore.Day, who)
 	if err == nil && !held {
 		err = station.ErrFenced

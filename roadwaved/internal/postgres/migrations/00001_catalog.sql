@@ -136,7 +136,8 @@ CREATE INDEX audit_events_rare ON audit_events (kind, at, event_id) WHERE kind I
 CREATE TABLE chores (
     name        text NOT NULL,
     day         text NOT NULL,
-    who         text NOT NULL,
+    worker      text NOT NULL,
+    begun_at    timestamptz NOT NULL,
     lease_until timestamptz NOT NULL,
     finished_at timestamptz,
     outcome     text NOT NULL DEFAULT '',
@@ -144,7 +145,6 @@ CREATE TABLE chores (
 );
 
 CREATE TABLE secrets (
-    name       text PRIMARY KEY,
-    secret     bytea NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT now()
+    name   text PRIMARY KEY,
+    secret bytea NOT NULL CHECK (length(secret) = 32)
 );
