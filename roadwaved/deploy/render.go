@@ -23,6 +23,7 @@ http {
     default_type application/octet-stream;
     sendfile on;
     tcp_nopush on;
+    access_log off;
     client_body_temp_path %[4]s/temp-body;
     proxy_temp_path %[4]s/temp-proxy;
     fastcgi_temp_path %[4]s/temp-fastcgi;
