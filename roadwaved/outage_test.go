@@ -125,7 +125,9 @@ func TestRedisAway(t *testing.T) {
 	if status := d.request(http.MethodPost, "/v1/lives/"+creator.id+"/likes", "", strings.NewReader(`{"user_id": "u2"}`)); status >= 300 {
 		t.Errorf("a like while Redis is away: %d", status)
 	}
-	s.redis.Restart()
+	if err := s.redis.Restart(); err != nil {
+		t.Fatal(err)
+	}
 	beats := time.NewTicker(3 * time.Second)
 	defer beats.Stop()
 	d.eventually("all are counted again, with both likes", 20*time.Second, func() bool {
@@ -156,7 +158,9 @@ func TestRedisFlushed(t *testing.T) {
 		list, err := catalog.ListJobs(t.Context(), station.JobQuery{States: []station.JobState{station.JobRunning, station.JobDone}})
 		return err == nil && len(list) > 0
 	})
-	s.redis.Restart()
+	if err := s.redis.Restart(); err != nil {
+		t.Fatal(err)
+	}
 	s.allPublished(lives, 3*time.Minute)
 }
 

@@ -66,30 +66,6 @@ func (a *Attendance) Silent(ctx context.Context, liveID string, silence time.Dur
 	return silent, nil
 }
 
-// Visit implements [station.Attendance].
-func (a *Attendance) Visit(ctx context.Context, liveID, id string) (station.Departure, error) {
-	keys := audienceKeys(liveID)
-	var visit *goredis.StringCmd
-	var heard *goredis.FloatCmd
-	_, err := a.redis.client.Pipelined(ctx, func(p goredis.Pipeliner) error {
-		visit = p.HGet(ctx, keys[audienceVisits], id)
-		heard = p.ZScore(ctx, keys[audienceBeats], id)
-		return nil
-	})
-	if errors.Is(err, goredis.Nil) {
-		err = station.ErrNotFound
-	}
-	if err != nil {
-		return station.Departure{}, fmt.Errorf("redis: visit %s of live %s: %w", id, liveID, away(err))
-	}
-	d, err := unpackVisit(visit.Val())
-	if err != nil {
-		return station.Departure{}, fmt.Errorf("redis: visit %s of live %s: %w", id, liveID, err)
-	}
-	d.ID, d.LiveID, d.LastHeard = id, liveID, time.UnixMilli(int64(heard.Val())).UTC()
-	return d, nil
-}
-
 // CloseVisits implements [station.Attendance].
 func (a *Attendance) CloseVisits(ctx context.Context, liveID string, ids ...string) error {
 	for some := range slices.Chunk(ids, chunk) {

@@ -83,7 +83,6 @@ func TestOutage(t *testing.T) {
 				"slots":   func(ctx context.Context) error { _, err := board.Count(ctx); return err },
 				"Touch":   func(ctx context.Context) error { return audience.Touch(ctx, v, 0) },
 				"Silent":  func(ctx context.Context) error { _, err := audience.Silent(ctx, live, 0); return err },
-				"Visit":   func(ctx context.Context) error { _, err := audience.Visit(ctx, live, v.ID); return err },
 				"Close":   func(ctx context.Context) error { return audience.CloseVisits(ctx, live, "another") },
 				"React": func(ctx context.Context) error {
 					_, err := audience.React(ctx, live, station.Like, "anna", "", 0)

@@ -108,7 +108,7 @@ func (q *Queue) Work(ctx context.Context, n int, handle func(ctx context.Context
 		RetryDelayFunc:           w.delay,
 		IsFailure:                w.failed,
 		ShutdownTimeout:          shutdownPatience,
-		Logger:                   asynqLog{q.cfg.Logger},
+		Logger:                   &asynqLog{Logger: q.cfg.Logger},
 		LogLevel:                 asynq.InfoLevel,
 	})
 	if err := server.Start(asynq.HandlerFunc(w.process)); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
@@ -98,13 +99,39 @@ func (c calm) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.Proc
 	return next
 }
 
-// asynqLog passes on what asynq logs, its chatter as debug.
-type asynqLog struct{ *slog.Logger }
+// asynqLog passes on what asynq logs, its chatter as debug. While Redis is away
+// it complains several times per second: of each complaint one per minute is
+// enough.
+type asynqLog struct {
+	*slog.Logger
+	mu   sync.Mutex
+	said map[string]time.Time // by how a complaint begins
+}
 
-func (l asynqLog) Debug(args ...any) { l.Logger.Debug("asynq: " + fmt.Sprint(args...)) }
-func (l asynqLog) Info(args ...any)  { l.Logger.Debug("asynq: " + fmt.Sprint(args...)) }
-func (l asynqLog) Warn(args ...any)  { l.Logger.Warn("asynq: " + fmt.Sprint(args...)) }
-func (l asynqLog) Error(args ...any) { l.Logger.Error("asynq: " + fmt.Sprint(args...)) }
+const (
+	complaintInterval = time.Minute
+	maxComplaints     = 100 // that are told apart
+)
+
+func (l *asynqLog) Debug(args ...any) { l.Logger.Debug("asynq: " + fmt.Sprint(args...)) }
+func (l *asynqLog) Info(args ...any)  { l.Logger.Debug("asynq: " + fmt.Sprint(args...)) }
+func (l *asynqLog) Warn(args ...any)  { l.complain(slog.LevelWarn, fmt.Sprint(args...)) }
+func (l *asynqLog) Error(args ...any) { l.complain(slog.LevelError, fmt.Sprint(args...)) }
 
 // Fatal is not for a library to act upon: it is one more error.
-func (l asynqLog) Fatal(args ...any) { l.Error(args...) }
+func (l *asynqLog) Fatal(args ...any) { l.Error(args...) }
+
+func (l *asynqLog) complain(level slog.Level, text string) {
+	what, _, _ := strings.Cut(text, ":")
+	l.mu.Lock()
+	if len(l.said) >= maxComplaints || l.said == nil {
+		l.said = make(map[string]time.Time)
+	}
+	if last := l.said[what]; time.Since(last) < complaintInterval {
+		level = slog.LevelDebug
+	} else {
+		l.said[what] = time.Now()
+	}
+	l.mu.Unlock()
+	l.Log(context.Background(), level, "asynq: "+text)
+}

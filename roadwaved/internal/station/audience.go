@@ -48,8 +48,6 @@ type Attendance interface {
 	// Silent gives the visits that were not heard of for that long, 0 for all,
 	// at most 1000 of them.
 	Silent(ctx context.Context, liveID string, silence time.Duration) ([]Departure, error)
-	// Visit finds an open visit, [ErrNotFound] when there is none.
-	Visit(ctx context.Context, liveID, id string) (Departure, error)
 	// CloseVisits counts visits out for good. Unknown and closed ones are no error.
 	CloseVisits(ctx context.Context, liveID string, ids ...string) error
 	// React notes a reaction of a user and tells whether it is their first.

@@ -106,18 +106,6 @@ func (a *Attendance) Silent(ctx context.Context, liveID string, silence time.Dur
 // silentPage is the most that Silent gives at a time.
 const silentPage = 1000
 
-// Visit implements [station.Attendance].
-func (a *Attendance) Visit(ctx context.Context, liveID, id string) (d station.Departure, err error) {
-	err = a.do(ctx, func(time.Time) error {
-		if l := a.lives[liveID]; l != nil && l.open[id] != nil {
-			d = *l.open[id]
-			return nil
-		}
-		return station.ErrNotFound
-	})
-	return d, err
-}
-
 // CloseVisits implements [station.Attendance].
 func (a *Attendance) CloseVisits(ctx context.Context, liveID string, ids ...string) error {
 	return a.do(ctx, func(now time.Time) error {
