@@ -45,9 +45,14 @@ export class Visit {
 
   // leave counts the listener out. It works while the page unloads.
   leave() {
+    if (this.#listener) this.#depart(this.#listener);
+    this.end();
+  }
+
+  // end is for a live that is over: the server has counted everybody out.
+  end() {
     this.#present = false;
     clearTimeout(this.#timer);
-    if (this.#listener) this.#depart(this.#listener);
     this.#listener = undefined;
   }
 

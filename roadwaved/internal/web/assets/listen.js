@@ -106,7 +106,7 @@ function followLive() {
 function finish(message) {
   if (over) return;
   over = true;
-  visit?.leave();
+  visit?.end();
   reactions?.end();
   badge('TERMINÉ', '');
   show($('since'), '');
