@@ -18,7 +18,7 @@ run: ## start the daemon and print the pages to open
 	go run ./roadwaved
 
 test: tools lint build ## everything that is proved, with the real outside programs
-	ROADWAVE_TEST_REQUIRE=1 go test -race -timeout 20m ./...
+	ROADWAVE_TEST_REQUIRE=1 go test -race -parallel 4 -timeout 25m ./...
 
 tools: ## install what the tests need (Debian)
 	@.ci/install-tools.sh --tests

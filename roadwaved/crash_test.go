@@ -69,6 +69,7 @@ func TestKilledMakingReplay(t *testing.T) {
 	}
 	d = startDaemon(t, data)
 	d.replayOf(creator.id, 2*time.Minute)
+	d.stop()
 	if leftovers, err := filepath.Glob(filepath.Join(data, "tmp", "*")); err != nil || len(leftovers) > 0 {
 		t.Errorf("left in tmp: %v %v", leftovers, err)
 	}
