@@ -32,10 +32,12 @@ build: ## every package without cgo, the daemon as bin/roadwaved
 	CGO_ENABLED=0 go build ./...
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o bin/roadwaved ./roadwaved
 
-bench: ## whole-program figures as ratios against a floor
-	@.ci/install-tools.sh ffmpeg
-	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./roadwaved
+bench: ## whole-program figures as ratios against a floor (half an hour)
+	@.ci/install-tools.sh --stack
+	go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./roadwaved
 	go test -run '^$$' -bench Replay -benchtime 1x -timeout 30m ./replay
+	go test -run '^$$' -bench NGINX -benchtime 1x -timeout 30m ./roadwaved/deploy
+	ROADWAVE_TEST_LISTENERS=10000 go test -count=1 -run Crowd -v -timeout 30m ./roadwaved
 
 fuzz: ## run every fuzz target for FUZZTIME each (default 20s)
 	@.ci/fuzz.sh $(FUZZTIME)
