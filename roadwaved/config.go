@@ -192,7 +192,7 @@ func (c *Config) validate() error {
 	if c.PublicURL != "" {
 		u, err := url.Parse(c.PublicURL)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-			bad("public-url", c.PublicURL, `want something like "https://radio.example"`)
+			errs = append(errs, fmt.Errorf("--public-url (%s): want something like \"https://radio.example\", without a name, a password or a query", envName("public-url")))
 		}
 	}
 	for _, s := range c.ICEServers {
@@ -241,20 +241,35 @@ func (c *Config) validate() error {
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		bad("log-format", c.LogFormat, "want text or json")
 	}
-	method, err := auth.Parse(c.Auth)
-	if err != nil {
-		bad("auth", c.Auth, err.Error())
-	}
-	if method.Kind == auth.OpenMode {
-		for name, address := range map[string]string{"listen": c.Listen, "admin-listen": c.AdminListen} {
-			if !isLoopback(address) {
-				errs = append(errs, fmt.Errorf("--%s (%s) is %q: with --auth open anybody who reaches it is let in; "+
-					"set --auth (%s) to hs256:FILE or jwks:URL, or use a loopback address like 127.0.0.1:8080",
-					name, envName(name), address, envName("auth")))
-			}
-		}
+	// What was given for auth may be the secret itself: it is not repeated.
+	if method, err := auth.Parse(c.Auth); err != nil {
+		errs = append(errs, fmt.Errorf("--auth (%s): want open, hs256:FILE or jwks:URL: %w", envName("auth"), err))
+	} else if method.Kind == auth.OpenMode && !isLoopback(c.AdminListen) {
+		errs = append(errs, c.tooOpen("admin-listen", c.AdminListen))
 	}
 	return errors.Join(errs...)
+}
+
+// validateOpen refuses to let everybody go live who can reach the public
+// listener from elsewhere, directly or through a proxy.
+func (c *Config) validateOpen() error {
+	if c.Auth != auth.OpenMode {
+		return nil
+	}
+	if !isLoopback(c.Listen) {
+		return c.tooOpen("listen", c.Listen)
+	}
+	if u, err := url.Parse(c.PublicURL); err == nil && u.Host != "" && !isLoopback(net.JoinHostPort(u.Hostname(), "0")) {
+		return c.tooOpen("public-url", u.Scheme+"://"+u.Host)
+	}
+	return nil
+}
+
+// tooOpen says that a setting lets strangers in.
+func (c *Config) tooOpen(name, value string) error {
+	return fmt.Errorf("--%s (%s) is %q: with --auth open anybody who reaches it is let in; "+
+		"set --auth (%s) to hs256:FILE or jwks:URL, or use a loopback address like 127.0.0.1:8080",
+		name, envName(name), value, envName("auth"))
 }
 
 func isPort(s string) bool {

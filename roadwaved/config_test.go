@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -19,7 +20,7 @@ import (
 
 func parseConfig(args []string, getenv func(string) (string, bool)) (Config, error) {
 	c := defaultConfig()
-	err := c.parseAll(args, getenv, noFlags)
+	err := cmp.Or(c.parseAll(args, getenv, noFlags), c.validateOpen())
 	return c, err
 }
 
@@ -70,6 +71,8 @@ func TestConfigRefusals(t *testing.T) {
 		"open on a public address": {args: []string{"--listen", "0.0.0.0:8080"}, want: []string{"--listen", "--auth open anybody", "hs256:FILE or jwks:URL", "ROADWAVE_AUTH", "127.0.0.1:8080"}},
 		"open on every address":    {args: []string{"--listen", ":8080"}, want: []string{"--auth open anybody"}},
 		"public admin":             {args: []string{"--admin-listen", "192.0.2.1:8081"}, want: []string{"--admin-listen", "hs256:FILE"}},
+		"open behind a proxy":      {args: []string{"--public-url", "https://radio.example"}, want: []string{"--public-url", "https://radio.example", "hs256:FILE"}},
+		"the secret itself":        {args: []string{"--auth", "hush-hush"}, want: []string{"hs256:FILE"}},
 		"keys of no kind":          {args: []string{"--auth", "basic:key"}, want: []string{"open, hs256:FILE or jwks:URL"}},
 		"keys without a place":     {args: []string{"--auth", "hs256:"}, want: []string{"hs256:FILE"}},
 		"no proxy":                 {args: []string{"--trusted-proxies", "nginx"}, want: []string{`"nginx"`, "10.0.0.0/8"}},
@@ -79,7 +82,7 @@ func TestConfigRefusals(t *testing.T) {
 		"short audit":              {args: []string{"--audit-retention", "1h"}, want: []string{"24h or more"}},
 		"no port":                  {args: []string{"--media-udp", "localhost"}, want: []string{"--media-udp", "host:port"}},
 		"public URL":               {args: []string{"--public-url", "radio.example"}, want: []string{"https://radio.example"}},
-		"public URL with a name":   {args: []string{"--public-url", "https://ada@radio.example"}, want: []string{"https://radio.example"}},
+		"public URL with a name":   {args: []string{"--public-url", "https://ada:hush@radio.example"}, want: []string{"https://radio.example"}},
 		"ICE server":               {args: []string{"--ice-servers", "stun.example"}, want: []string{"stun:stun.example:3478"}},
 		"patience":                 {args: []string{"--notice-after", "20s"}, want: []string{"--end-after"}},
 		"threshold":                {args: []string{"--silence-threshold", "3"}, want: []string{"dBFS"}},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,13 +56,38 @@ func newNodeName(data string) (string, error) {
 }
 
 // nodeURL is where other daemons reach this one, empty when that cannot be told.
+// Where it listens on every address, the one from which it reaches the database is
+// that of the network which the daemons share.
 func (d *daemon) nodeURL() string {
 	if d.cfg.NodeURL != "" {
 		return strings.TrimSuffix(d.cfg.NodeURL, "/")
 	}
-	address := d.public.Addr().(*net.TCPAddr)
-	if address.IP.IsUnspecified() {
+	address := *d.public.Addr().(*net.TCPAddr)
+	if !address.IP.IsUnspecified() || !d.shared() {
+		return "http://" + address.String()
+	}
+	ip, err := sourceAddress(d.cfg.DatabaseURL)
+	if err != nil {
+		d.log.Error("other daemons cannot reach this one: set --node-url", "err", err)
 		return ""
 	}
-	return "http://" + address.String()
+	address.IP = ip
+	url := "http://" + address.String()
+	d.log.Info("other daemons reach this one", "url", url)
+	return url
+}
+
+// sourceAddress is the address from which this machine speaks to the host of a
+// URL. Nothing is sent.
+func sourceAddress(rawURL string) (net.IP, error) {
+	u, err := url.Parse(rawURL)
+	if err != nil || u.Hostname() == "" {
+		return nil, errors.New("no host to speak to") // the error would hold the URL, with its password
+	}
+	conn, err := net.Dial("udp", net.JoinHostPort(u.Hostname(), "9"))
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	return conn.LocalAddr().(*net.UDPAddr).IP, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +17,7 @@ import (
 // serve is the command that goes on air.
 func serve(ctx context.Context, args []string, getenv func(string) (string, bool), stdout, stderr io.Writer) error {
 	cfg := defaultConfig()
-	if err := cfg.parseAll(args, getenv, noFlags); err != nil {
+	if err := cmp.Or(cfg.parseAll(args, getenv, noFlags), cfg.validateOpen()); err != nil {
 		return usageError{err}
 	}
 	d, err := newDaemon(ctx, cfg, cfg.logger(stderr))
