@@ -101,14 +101,14 @@ func (c *Config) flags(out io.Writer) *flag.FlagSet {
 	f := flag.NewFlagSet("roadwaved", flag.ContinueOnError)
 	f.SetOutput(out)
 	f.StringVar(&c.Listen, "listen", c.Listen, "public HTTP `address`: WHIP, API, media, pages")
-	f.StringVar(&c.AdminListen, "admin-listen", c.AdminListen, "operators' HTTP `address`: health, pprof")
+	f.StringVar(&c.AdminListen, "admin-listen", c.AdminListen, "operators' HTTP `address`: health, jobs, audit, pprof; a worker takes a free port unless told")
 	f.StringVar(&c.Data, "data", c.Data, "`folder` of recordings, database and objects")
 	f.StringVar(&c.PublicURL, "public-url", c.PublicURL, "`URL` that listeners use (default: from each request)")
 	f.Var((*prefixes)(&c.Proxies), "trusted-proxies", "`networks` whose X-Forwarded-For is believed, separated by commas")
 	f.StringVar(&c.DatabaseURL, "database-url", c.DatabaseURL, "`URL` of PostgreSQL, postgres://… (default: SQLite in --data)")
 	f.StringVar(&c.RedisURL, "redis-url", c.RedisURL, "`URL` of Redis, redis://…, also of a cluster or sentinels (default: in this process)")
 	f.StringVar(&c.StorageURL, "storage-url", c.StorageURL, "`URL` of the object store, s3://bucket/prefix?endpoint=…&region=… (default: a folder in --data)")
-	f.StringVar(&c.NodeURL, "node-url", c.NodeURL, "`URL` at which other daemons reach --listen of this one (default: the address itself)")
+	f.StringVar(&c.NodeURL, "node-url", c.NodeURL, "`URL` at which other daemons reach --listen of this one (default: --listen at the address from which it reaches the database)")
 	f.DurationVar(&c.NodePatience, "node-patience", c.NodePatience, "another daemon not heard of for this `time` is given up, its lives are lost")
 	f.StringVar(&c.MediaUDP, "media-udp", c.MediaUDP, "`address` of the one UDP and TCP port of all lives")
 	f.Var((*list)(&c.MediaHost), "media-host", "public `host` of that port, several separated by commas (default: found)")
@@ -169,8 +169,10 @@ func (c *Config) parse(args []string, getenv func(string) (string, bool), add fu
 	add(f)
 	c.TURNUsername, _ = getenv(turnUserEnv)
 	c.TURNPassword, _ = getenv(turnPassEnv)
-	if err := f.Parse(args); err != nil {
+	if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil, err
+	} else if err != nil {
+		return nil, fmt.Errorf("%w (roadwaved --help shows every setting, and what it looks like)", err)
 	}
 	return f.Args(), c.validate()
 }
@@ -244,7 +246,7 @@ func (c *Config) validate() error {
 	// What was given for auth may be the secret itself: it is not repeated.
 	if method, err := auth.Parse(c.Auth); err != nil {
 		errs = append(errs, fmt.Errorf("--auth (%s): want open, hs256:FILE or jwks:URL: %w", envName("auth"), err))
-	} else if method.Kind == auth.OpenMode && !isLoopback(c.AdminListen) {
+	} else if _, _, aerr := net.SplitHostPort(c.AdminListen); aerr == nil && method.Kind == auth.OpenMode && !isLoopback(c.AdminListen) {
 		errs = append(errs, c.tooOpen("admin-listen", c.AdminListen))
 	}
 	return errors.Join(errs...)
@@ -256,7 +258,7 @@ func (c *Config) validateOpen() error {
 	if c.Auth != auth.OpenMode {
 		return nil
 	}
-	if !isLoopback(c.Listen) {
+	if _, _, err := net.SplitHostPort(c.Listen); err == nil && !isLoopback(c.Listen) {
 		return c.tooOpen("listen", c.Listen)
 	}
 	if u, err := url.Parse(c.PublicURL); err == nil && u.Host != "" && !isLoopback(net.JoinHostPort(u.Hostname(), "0")) {

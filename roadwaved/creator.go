@@ -51,7 +51,7 @@ func (d *daemon) authorize(r *http.Request, s *whip.Session) error {
 	case who.MayRun(s.Value().(*onair.Broadcast).Live.CreatorID):
 		return nil
 	case who.Authenticated:
-		return &whip.Refusal{Status: http.StatusForbidden, Code: "not-yours", Detail: "Ce live n'est pas le vôtre."}
+		return &whip.Refusal{Status: http.StatusForbidden, Code: "not-your-live", Detail: "Ce live n'est pas le vôtre."}
 	}
 	return refusal(auth.ErrNoToken)
 }

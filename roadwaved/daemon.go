@@ -81,14 +81,14 @@ func (d *daemon) openData(context.Context) error {
 		return err
 	}
 	d.onClose(lock.Close)
-	d.node, err = nodeName(d.cfg.Data)
+	d.node, err = nodeName(d.cfg.Data, d.shared())
 	return err
 }
 
 func (d *daemon) openAuth(context.Context) (err error) {
 	d.auth, err = auth.Open(d.cfg.Auth, auth.Config{Audience: d.cfg.AuthAudience, Issuer: d.cfg.AuthIssuer, Logger: d.log})
 	if err != nil {
-		return fmt.Errorf("--auth: %w", err)
+		return usageError{fmt.Errorf("--auth (%s): %w", envName("auth"), err)}
 	}
 	d.onClose(d.auth.Close)
 	return nil
@@ -220,10 +220,11 @@ func (d *daemon) openWHIP(context.Context) (err error) {
 		MaxSessions: d.cfg.MaxLives + spareSessions,
 		Logger:      d.log,
 	})
-	if err == nil {
-		d.onClose(d.whip.Close)
+	if err != nil {
+		return fmt.Errorf("--media-udp or --media-host: %w", err)
 	}
-	return err
+	d.onClose(d.whip.Close)
+	return nil
 }
 
 // spareSessions are beyond the limit on lives, which the station keeps and

@@ -14,6 +14,7 @@ const helpIntro = `roadwaved: live radio from a phone, in one binary.
   roadwaved worker [flags]         make replays only, anywhere
   roadwaved migrate [flags]        bring the tables of the database up to date
   roadwaved jobs [list] [flags]    replays that are not made yet, or failed
+                                   (--all: those that are made, too)
   roadwaved jobs retry [flags] ID  have failed ones made again (--all: all)
   roadwaved clean [flags]          do the daily cleaning now (--dry-run: list)
   roadwaved recover FILE...        make recordings whole after a crash
@@ -58,6 +59,20 @@ var helpGroups = []struct {
 	{"Logs", []string{"log-format", "log-level"}},
 }
 
+// plain drops what Go shows of durations and levels that people do not write.
+func plain(value string) string {
+	if strings.HasSuffix(value, "m0s") {
+		value = strings.TrimSuffix(value, "0s")
+	}
+	if strings.HasSuffix(value, "h0m") {
+		value = strings.TrimSuffix(value, "0m")
+	}
+	if value == strings.ToUpper(value) {
+		return strings.ToLower(value)
+	}
+	return value
+}
+
 // printHelp writes what --help shows, made from the flags themselves.
 func printHelp(w io.Writer) {
 	fmt.Fprint(w, helpIntro)
@@ -70,7 +85,7 @@ func printHelp(w io.Writer) {
 			f := flags.Lookup(name)
 			kind, usage := flag.UnquoteUsage(f)
 			if f.DefValue != "" && f.DefValue != "0" {
-				usage += " (default " + f.DefValue + ")"
+				usage += " (default " + plain(f.DefValue) + ")"
 			}
 			fmt.Fprintf(table, "  --%s %s\t%s\n", f.Name, strings.ToUpper(kind), envName(f.Name))
 			fmt.Fprintf(table, "        %s\n", usage)

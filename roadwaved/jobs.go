@@ -81,8 +81,11 @@ func where(j station.Job) string {
 
 // what says in one line how far a job is, or what went wrong.
 func what(j station.Job) string {
-	if j.State == station.JobRunning {
+	switch {
+	case j.State == station.JobRunning:
 		return fmt.Sprintf("%s %.0f %%", j.Step, 100*j.Progress)
+	case j.State == station.JobPending && j.Error == "":
+		return j.Step // what the last worker waited for
 	}
 	return strings.Join(strings.Fields(j.Error), " ")
 }

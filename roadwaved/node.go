@@ -16,7 +16,7 @@ import (
 // nodeName is the name of the daemon that owns a data folder. It is kept there,
 // beside the recordings: whoever starts on the folder again answers for the
 // lives that were on air in it, whatever the host is called by then.
-func nodeName(data string) (string, error) {
+func nodeName(data string, shared bool) (string, error) {
 	path := filepath.Join(data, "node")
 	b, err := os.ReadFile(path)
 	if err == nil {
@@ -28,7 +28,7 @@ func nodeName(data string) (string, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("--data: %w", err)
 	}
-	name, err := newNodeName(data)
+	name, err := newNodeName(data, shared)
 	if err != nil {
 		return "", err
 	}
@@ -39,9 +39,10 @@ func nodeName(data string) (string, error) {
 }
 
 // newNodeName makes a name that no other daemon has. A data folder from before
-// daemons had names keeps the one that all of them had.
-func newNodeName(data string) (string, error) {
-	if _, err := os.Stat(filepath.Join(data, "catalog.sqlite")); err == nil {
+// daemons had names keeps the one that all of them had, while it has its catalog
+// to itself.
+func newNodeName(data string, shared bool) (string, error) {
+	if _, err := os.Stat(filepath.Join(data, "catalog.sqlite")); err == nil && !shared {
 		return "local", nil
 	}
 	host, err := os.Hostname()

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -55,7 +56,7 @@ func closeOnce(l net.Listener) func() error {
 
 // banner tells a person where to go.
 func (d *daemon) banner(out io.Writer) {
-	url := "http://" + d.public.Addr().String()
+	url := cmp.Or(strings.TrimSuffix(d.cfg.PublicURL, "/"), "http://"+reachable(d.public.Addr()))
 	fmt.Fprintf(out, `RoadWave is on: %s
   studio  %s/studio
   listen  %s/
@@ -63,6 +64,14 @@ func (d *daemon) banner(out io.Writer) {
   media   %s (UDP and TCP)
 Ctrl-C ends lives properly and stops.
 `, d.makeup(), url, url, d.admin.Addr(), d.whip.Addr())
+}
+
+// reachable is a listening address that a browser on this machine can open.
+func reachable(a net.Addr) string {
+	if address, ok := a.(*net.TCPAddr); ok && address.IP.IsUnspecified() {
+		return net.JoinHostPort("localhost", strconv.Itoa(address.Port))
+	}
+	return a.String()
 }
 
 // makeup says in a few words which parts this daemon runs on.

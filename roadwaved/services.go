@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -60,6 +61,10 @@ const startPatience = 30 * time.Second
 // openCatalog opens the database and brings its tables up to date.
 func (s *services) openCatalog(ctx context.Context) error {
 	if s.cfg.DatabaseURL == "" {
+		if _, err := os.Stat(s.cfg.Data); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("there is no folder %s: set --data (%s) to that of a daemon, or --database-url (%s) where the house has PostgreSQL",
+				s.cfg.Data, envName("data"), envName("database-url"))
+		}
 		catalog, err := sqlite.Open(ctx, s.path("catalog.sqlite"))
 		if err != nil {
 			return err
@@ -111,7 +116,7 @@ func (s *services) openRedis(ctx context.Context) (err error) {
 		s.redis, err = redis.Dial(s.cfg.RedisURL, redis.Config{Logger: s.log})
 	}
 	if err != nil {
-		return fmt.Errorf("--redis-url: %w", err)
+		return usageError{fmt.Errorf("--redis-url (%s): %w", envName("redis-url"), err)}
 	}
 	s.onClose(s.redis.Close)
 	s.queue = s.redis.Queue()
@@ -134,7 +139,7 @@ func (s *services) openObjects(ctx context.Context) error {
 	}
 	store, err := objects.Open(ctx, s.cfg.StorageURL, objects.Config{Logger: s.log})
 	if err != nil {
-		return fmt.Errorf("--storage-url: %w", err)
+		return usageError{fmt.Errorf("--storage-url (%s): %w", envName("storage-url"), err)}
 	}
 	s.onClose(store.Close)
 	s.objects, s.liveObjects = store, store
@@ -143,12 +148,12 @@ func (s *services) openObjects(ctx context.Context) error {
 	return nil
 }
 
-// complain says at the start that a service does not answer.
+// complain says at the start that a service does not answer as it should.
 func (s *services) complain(ctx context.Context, flag string, ping func(context.Context) error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	bounded, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	if err := ping(ctx); err != nil && ctx.Err() == nil {
-		s.log.Error("a service does not answer: starting without it", "setting", flag, "err", err)
+	if err := ping(bounded); err != nil && ctx.Err() == nil {
+		s.log.Error("a service cannot be used now: going on without it", "setting", flag, "err", err)
 	}
 }
 
