@@ -227,7 +227,8 @@ func (l *Live) Wake() {
 
 // Close implements [media.Sink]. It finishes the last segment, ends the
 // playlists and waits for the ladder and the Store, CloseTimeout at the most;
-// what could not be stored by then is the error. The live stays readable.
+// what could not be stored by then is the error, and is tried for five minutes
+// more, or until Remove. The live stays readable.
 func (l *Live) Close() error {
 	l.mu.Lock()
 	if l.closed {

@@ -278,18 +278,29 @@ func (s *ship) pause(d time.Duration) bool {
 	}
 }
 
-// close lets the ship finish until ctx ends.
+// farewell is how long a ship goes on after its live was closed in vain: players
+// that read the Store wait for the end of the playlist.
+const farewell = 5 * time.Minute
+
+// close lets the ship finish. Until ctx ends that is waited for; then the ship
+// goes on by itself, for farewell or until it is cancelled.
 func (s *ship) close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed, s.ended = true, true // a rung that nobody listens to ends where it stopped
 	begun := s.begun
 	s.mu.Unlock()
-	defer s.cancel()
 	if !begun {
+		s.cancel()
 		return nil
 	}
 	s.nudge()
-	return s.wait(ctx)
+	if err := s.wait(ctx); err != nil {
+		stop := time.AfterFunc(farewell, s.cancel)
+		context.AfterFunc(s.ctx, func() { stop.Stop() })
+		return err
+	}
+	s.cancel()
+	return nil
 }
 
 // wait waits until nothing more is written.
