@@ -305,6 +305,31 @@ func TestStoreThatBlocks(t *testing.T) {
 	})
 }
 
+// A store that is away when the live ends, and comes back within minutes, still
+// gets the last segments and the end of the playlist.
+func TestStoreBackAfterTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &flakyStore{Store: NewMemory()}
+		l := newLive(t, Config{ID: "s", Store: store, CloseTimeout: 3 * time.Second})
+		pts := feed(t, l, 0, 20)
+		store.set(func(string) error { return errors.New("away") })
+		feed(t, l, pts, 4)
+		if err := l.Close(); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Close = %v", err)
+		}
+		time.Sleep(time.Minute)
+		store.set(nil)
+		time.Sleep(time.Minute)
+		var m playlist.Media
+		if err := m.Unmarshal([]byte(stored(t, store, "live/s/opus/media.m3u8"))); err != nil {
+			t.Fatal(err)
+		}
+		if !m.Endlist || last(&m) != 11 {
+			t.Errorf("the stored playlist ends with segment %d, end %v", last(&m), m.Endlist)
+		}
+	})
+}
+
 // discard is a Store that takes everything and keeps nothing.
 type discard struct{}
 
