@@ -87,9 +87,11 @@ type Jobs interface {
 	Job(ctx context.Context, liveID string) (Job, error)
 	// ListJobs gives the oldest first: by Opened, then by live id.
 	ListJobs(ctx context.Context, q JobQuery) ([]Job, error)
-	// Deposited says that the recording is where workers find it: an uploading
-	// job becomes pending. Any other state is left as it is.
-	Deposited(ctx context.Context, liveID string) error
+	// Deposited ends uploading: the recording is where workers find it and the
+	// job becomes pending, or nothing was recorded and the job becomes empty, with
+	// the error "nothing was recorded". Only the node of the live can know that
+	// there is nothing. Any other state is left as it is.
+	Deposited(ctx context.Context, liveID string, nothing bool) error
 	// Claim takes a job that is pending, or running with a lease that ended
 	// before now, and counts an attempt. [ErrClaimed] means a worker (this one,
 	// perhaps) holds it or it is uploading, [ErrJobOver] that there is nothing left to do.
@@ -104,9 +106,9 @@ type Jobs interface {
 	// JobPending without a reason means interrupted, not failed (a daemon that
 	// stops): the claim no longer counts as an attempt.
 	Release(ctx context.Context, c Claim, state JobState, reason string) error
-	// Reopen makes a parked job pending again, with its attempts forgotten. It
-	// leaves a job that is uploading, pending or running as it is; on one that is done or
-	// empty it returns [ErrJobOver].
+	// Reopen makes a parked or empty job pending again, with its attempts and its
+	// error forgotten. It leaves a job that is uploading, pending or running as it
+	// is; on one that is done it returns [ErrJobOver].
 	Reopen(ctx context.Context, liveID string) error
 }
 
