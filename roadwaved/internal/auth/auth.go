@@ -20,7 +20,13 @@ type Identity struct {
 	Operator bool   // runs the service
 	// Authenticated tells that they proved it. In open mode everybody did.
 	Authenticated bool
+	// Proven tells that Subject is that of a signed token: never in open mode.
+	Proven bool
 }
+
+// Claimed begins the ids of people who only say who they are, where others prove
+// it. No Subject begins with it.
+const Claimed = "~"
 
 // MayGoLive tells whether they may begin a live.
 func (i Identity) MayGoLive() bool { return i.Authenticated }

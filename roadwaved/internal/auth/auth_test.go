@@ -116,7 +116,7 @@ func TestOpenMode(t *testing.T) {
 			t.Errorf("%q: %+v, %v", header, got, err)
 		}
 	}
-	for _, header := range []string{"Bearer a\tb", "Bearer \xff", "Bearer " + strings.Repeat("é", 201), "Bearer a\u202eb"} {
+	for _, header := range []string{"Bearer a\tb", "Bearer \xff", "Bearer " + strings.Repeat("é", 201), "Bearer a\u202eb", "Bearer ~elise"} {
 		if got, err := a.Identify(with(header)); !errors.Is(err, auth.ErrBadToken) || got != (auth.Identity{}) {
 			t.Errorf("%q: %+v, %v", header, got, err)
 		}
@@ -128,7 +128,7 @@ func TestSecret(t *testing.T) {
 	key := []byte(secret)
 	hs := func(edit func(jwt.MapClaims)) string { return sign(t, jwt.SigningMethodHS256, key, good(edit)) }
 	set := func(name string, value any) string { return hs(func(c jwt.MapClaims) { c[name] = value }) }
-	elise := auth.Identity{Subject: "elise", Authenticated: true}
+	elise := auth.Identity{Subject: "elise", Authenticated: true, Proven: true}
 	premium, operator := elise, elise
 	premium.Premium, operator.Operator = true, true
 	for name, tt := range map[string]struct {
@@ -148,11 +148,12 @@ func TestSecret(t *testing.T) {
 		"never expires":            {hs(func(c jwt.MapClaims) { delete(c, "exp") }), auth.Identity{}, auth.ErrBadToken},
 		"expires some day":         {set("exp", "tomorrow"), auth.Identity{}, auth.ErrBadToken},
 		"nobody":                   {hs(func(c jwt.MapClaims) { delete(c, "sub") }), auth.Identity{}, auth.ErrBadToken},
-		"a long name":              {set("sub", strings.Repeat("é", 200)), auth.Identity{Subject: strings.Repeat("é", 200), Authenticated: true}, nil},
+		"a long name":              {set("sub", strings.Repeat("é", 200)), auth.Identity{Subject: strings.Repeat("é", 200), Authenticated: true, Proven: true}, nil},
 		"too long a name":          {set("sub", strings.Repeat("é", 201)), auth.Identity{}, auth.ErrBadToken},
 		"space around the name":    {set("sub", "elise "), auth.Identity{}, auth.ErrBadToken},
 		"a line break in the name": {set("sub", "elise\nroot"), auth.Identity{}, auth.ErrBadToken},
 		"a name turned round":      {set("sub", "a\u202eb"), auth.Identity{}, auth.ErrBadToken},
+		"a name only claimed":      {set("sub", "~elise"), auth.Identity{}, auth.ErrBadToken},
 		"premium as text":          {set("premium", "yes"), auth.Identity{}, auth.ErrBadToken},
 		"another secret":           {sign(t, jwt.SigningMethodHS256, []byte(strings.Repeat("x", 32)), good(nil)), auth.Identity{}, auth.ErrBadToken},
 		"another hash":             {sign(t, jwt.SigningMethodHS512, key, good(nil)), auth.Identity{}, auth.ErrBadToken},

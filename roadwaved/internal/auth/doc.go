@@ -8,7 +8,7 @@
 // A token is a JSON Web Token (RFC 7519) in the Authorization header (RFC 6750).
 // Its claims:
 //
-//	sub      who it is, up to 200 printable characters; required
+//	sub      who it is, up to 200 printable characters, the first no ~; required
 //	exp      until when; required, 30 s of grace
 //	nbf      from when, with the same grace
 //	premium  true for a Premium creator

@@ -39,9 +39,10 @@ func bearer(r *http.Request) (string, error) {
 }
 
 // isSubject tells whether s can be the id of a person everywhere: in logs, in
-// pages and in the catalog, which drops space around it.
+// pages and in the catalog, which drops space around it. One that is only claimed
+// is none.
 func isSubject(s string) bool {
-	return s != "" && utf8.ValidString(s) && utf8.RuneCountInString(s) <= station.MaxCreatorID &&
+	return s != "" && !strings.HasPrefix(s, Claimed) && utf8.ValidString(s) && utf8.RuneCountInString(s) <= station.MaxCreatorID &&
 		s == strings.TrimSpace(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
@@ -99,6 +100,7 @@ func (c checker) identify(r *http.Request, key jwt.Keyfunc) (Identity, error) {
 		Premium:       said.Premium,
 		Operator:      slices.Contains(said.Role, roleOperator),
 		Authenticated: true,
+		Proven:        true,
 	}, nil
 }
 
