@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 )
 
 // maxHops bounds how many proxies a request may say it came through.
@@ -17,6 +18,9 @@ const maxHops = 16
 func (a *API) client(r *http.Request) netip.Addr {
 	addr := peerAddress(r)
 	if !a.trusted(addr) {
+		if len(r.Header["X-Forwarded-For"]) > 0 {
+			a.doubt(addr)
+		}
 		return addr
 	}
 	said := strings.Join(r.Header["X-Forwarded-For"], ",")
@@ -50,6 +54,17 @@ func (a *API) trusted(addr netip.Addr) bool {
 	return false
 }
 
+// doubt says, once an hour at the most, that somebody who is not trusted speaks
+// for others: as a proxy, it makes them all one.
+func (a *API) doubt(peer netip.Addr) {
+	last, now := a.doubted.Load(), time.Now().UnixNano()
+	if last != 0 && now-last < int64(time.Hour) || !a.doubted.CompareAndSwap(last, now) {
+		return
+	}
+	a.config.Logger.Warn("api: a peer that is not trusted says for whom it asks (X-Forwarded-For); if it is your proxy, add it to --trusted-proxies, else all behind it count as one address",
+		"peer", peer)
+}
+
 func peerAddress(r *http.Request) netip.Addr {
 	ap, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -71,26 +86,28 @@ func parseHop(s string) (netip.Addr, bool) {
 	return addr.Unmap().WithZone(""), true
 }
 
-// household is what one customer of a network has: an IPv4 address, or the /64
-// in which they take IPv6 addresses as they like.
-func household(addr netip.Addr) netip.Addr {
-	if !addr.Is6() {
-		return addr
-	}
-	p, err := addr.Prefix(64)
-	if err != nil {
-		return addr
-	}
-	return p.Addr()
-}
-
 // standIn is what stands for the address of who sends a request outside of this
 // process: a hash of it that nobody can undo without the key, so that no address
-// is kept anywhere.
+// is kept anywhere. IPv6 addresses of one /56, what a house is given at the most,
+// are the same.
 func (a *API) standIn(r *http.Request) string {
-	addr := household(a.client(r)).As16()
-	// One fixed length after the key: that is all HMAC would add here.
-	text := make([]byte, 0, 48)
-	sum := sha256.Sum256(append(append(text, a.originKey[:]...), addr[:]...))
+	addr := a.client(r)
+	if addr.Is6() {
+		addr = around(addr, 56).Addr()
+	}
+	b := addr.As16()
+	return a.stamp(b[:])
+}
+
+// standInOf is the same for somebody who proved who they are: they are one,
+// wherever they are.
+func (a *API) standInOf(subject string) string {
+	return a.stamp([]byte("subject " + subject)) // no zeros, which each /56 ends in
+}
+
+func (a *API) stamp(b []byte) string {
+	text := make([]byte, 0, 64)
+	// Of a hash that is cut nobody makes the next: that is all HMAC would add here.
+	sum := sha256.Sum256(append(append(text, a.originKey[:]...), b...))
 	return hex.EncodeToString(sum[:12])
 }

@@ -1,10 +1,14 @@
 package api_test
 
 import (
+	"bytes"
+	"log/slog"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/roadwave/roadwave/roadwaved/internal/api"
 )
@@ -64,9 +68,48 @@ func TestStandIn(t *testing.T) {
 			t.Error("not told apart")
 		}
 	}
-	if of(one, "2001:db8:1:2::3") != of(one, "2001:db8:1:2:ffff::4") || of(one, "2001:db8:1:2::3") == of(one, "2001:db8:1:3::3") {
-		t.Error("a household of IPv6 is a /64")
+	if of(one, "2001:db8:1:200::3") != of(one, "2001:db8:1:2ff:ffff::4") || of(one, "2001:db8:1:200::3") == of(one, "2001:db8:1:300::3") {
+		t.Error("a house has a /56 of IPv6")
 	}
+}
+
+// A proxy that is not trusted makes all behind it one: that is said, and not with
+// every request.
+func TestUntrustedProxyIsNoticed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		a := newAPI(t, func(c *api.Config) {
+			c.TrustedProxies, c.Logger = prefixes("10.0.0.0/8"), slog.New(slog.NewTextHandler(&log, nil))
+		})
+		ask := func(peer string, header ...string) int {
+			for range 3 {
+				r := httptest.NewRequest("PUT", livePath+"/listeners/x", nil)
+				r.RemoteAddr = peer
+				if len(header) > 0 {
+					r.Header["X-Forwarded-For"] = header
+				}
+				a.ServeHTTP(httptest.NewRecorder(), r)
+			}
+			return strings.Count(log.String(), "--trusted-proxies")
+		}
+		if n := ask("10.1.2.3:1", "198.51.100.1"); n != 0 {
+			t.Errorf("a trusted one: %d warnings", n)
+		}
+		if n := ask("192.0.2.9:1"); n != 0 {
+			t.Errorf("no proxy: %d warnings", n)
+		}
+		if n := ask("192.0.2.9:1", "198.51.100.1"); n != 1 || !strings.Contains(log.String(), "peer=192.0.2.9") {
+			t.Errorf("%d warnings: %s", n, &log)
+		}
+		time.Sleep(59 * time.Minute)
+		if n := ask("192.0.2.9:1", "198.51.100.1"); n != 1 {
+			t.Errorf("within the hour %d warnings", n)
+		}
+		time.Sleep(time.Minute)
+		if n := ask("192.0.2.9:1", "198.51.100.1"); n != 2 {
+			t.Errorf("after an hour %d warnings", n)
+		}
+	})
 }
 
 // FuzzClient sends any X-Forwarded-For: without a trusted peer nothing changes,

@@ -12,26 +12,18 @@ import (
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
 )
 
-// checkTimeout bounds one readiness check.
-const checkTimeout = 2 * time.Second
-
-// A Check tells whether something that the daemon works with answers.
-type Check struct {
-	Name string
-	Ping func(context.Context) error
-	// Vital is what the daemon cannot do without. What is not only degrades it:
-	// who takes it out of service for that would also end the lives that go on.
-	Vital bool
-}
-
 // AdminConfig makes an [Admin]. The zero AdminConfig shows that the process
 // lives, and its inside.
 type AdminConfig struct {
 	// Checks are what the daemon works with.
 	Checks []Check
 	// Identify, where set, asks everybody for an operator's token, but for
-	// /healthz and /readyz. Leave it nil only on a loopback address.
+	// /healthz, and for /readyz in few words. Leave it nil only on a loopback
+	// address.
 	Identify func(*http.Request) (auth.Identity, error)
+	// LoopbackOnly refuses requests whose Host is not this machine's own name or
+	// address, as that of [Config] does. Set it where Identify is nil.
+	LoopbackOnly bool
 	// Jobs are the replays in the making, and Queue gives them to workers. nil:
 	// there is no /v1/jobs.
 	Jobs interface {
@@ -53,7 +45,7 @@ type AdminConfig struct {
 // An Admin is the handler of the admin listener:
 //
 //	GET  /healthz                     the process lives
-//	GET  /readyz                      ok, degraded, or 503 when something vital is away
+//	GET  /readyz                      ok, degraded, or 503 when something vital is away; operators read why
 //	GET  /v1/jobs?state=              replays in the making, the oldest first
 //	POST /v1/jobs/{live_id}/retry     makes a parked one again
 //	GET  /v1/audit?live_id=&user_id=&kind=&since=&until=    the audit log (M24)
@@ -64,6 +56,7 @@ type AdminConfig struct {
 type Admin struct {
 	gate
 	config AdminConfig
+	checks checkup
 	mux    *http.ServeMux
 	sites  *http.CrossOriginProtection
 }
@@ -73,7 +66,7 @@ func NewAdmin(c AdminConfig) *Admin {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &Admin{gate: gate{c.Logger, c.Identify}, config: c, mux: http.NewServeMux(), sites: http.NewCrossOriginProtection()}
+	a := &Admin{gate: gate{c.Logger, c.Identify}, config: c, checks: checkup{of: c.Checks}, mux: http.NewServeMux(), sites: http.NewCrossOriginProtection()}
 	a.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, map[string]string{"status": "ok"}, http.StatusOK)
 	})
@@ -100,6 +93,10 @@ func (a *Admin) Handle(pattern string, h http.Handler) { a.handleFunc(pattern, h
 func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // an export before on this connection had one
+	if a.config.LoopbackOnly && !isLoopback(r.Host) {
+		writeProblem(w, misdirected())
+		return
+	}
 	a.mux.ServeHTTP(w, r)
 }
 
@@ -115,7 +112,7 @@ func (a *Admin) handleFunc(pattern string, h http.HandlerFunc) {
 
 func (a *Admin) mayOperate(r *http.Request) error {
 	if a.sites.Check(r) != nil { // a page that an operator looks at
-		return newProblem(http.StatusForbidden, "cross-site", "Cette demande vient d'un autre site.")
+		return crossSite()
 	}
 	who, err := a.identify(r)
 	switch {
@@ -125,30 +122,6 @@ func (a *Admin) mayOperate(r *http.Request) error {
 		return challenge(auth.ErrNoToken)
 	}
 	return newProblem(http.StatusForbidden, "not-an-operator", "Cette action est réservée aux opérateurs.")
-}
-
-func (a *Admin) ready(w http.ResponseWriter, r *http.Request) {
-	answer, status := map[string]string{"status": "ok"}, http.StatusOK
-	for _, c := range a.config.Checks {
-		err := ping(r.Context(), c)
-		switch {
-		case err == nil:
-			answer[c.Name] = "ok"
-			continue
-		case c.Vital:
-			answer["status"], status = "unavailable", http.StatusServiceUnavailable
-		case status == http.StatusOK:
-			answer["status"] = "degraded"
-		}
-		answer[c.Name] = err.Error()
-	}
-	writeJSON(w, answer, status)
-}
-
-func ping(ctx context.Context, c Check) error {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	return c.Ping(ctx)
 }
 
 func writeJSON(w http.ResponseWriter, answer any, status int) {

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/roadwave/roadwave/roadwaved/internal/api"
@@ -98,7 +99,9 @@ func newAdmin(o *office, edit func(*api.AdminConfig)) *api.Admin {
 	return api.NewAdmin(config)
 }
 
-func TestAdmin(t *testing.T) {
+func TestAdmin(t *testing.T) { synctest.Test(t, testAdmin) }
+
+func testAdmin(t *testing.T) {
 	var failing error
 	h := api.NewAdmin(api.AdminConfig{Checks: []api.Check{
 		{Name: "catalog", Ping: func(context.Context) error { return nil }},
@@ -112,6 +115,7 @@ func TestAdmin(t *testing.T) {
 	if w.Code != 200 {
 		t.Errorf("readyz: %d", w.Code)
 	}
+	time.Sleep(time.Second)
 	sameJSON(t, w.Body.String(), `{"status":"degraded","catalog":"ok","disk":"ok","board":"away"}`)
 	failing = errors.New("no answer")
 	w = do(h, "GET", "/readyz")
@@ -125,6 +129,35 @@ func TestAdmin(t *testing.T) {
 	if w := do(h, "GET", "/v1/jobs"); w.Code != 404 {
 		t.Errorf("no jobs, and %d", w.Code)
 	}
+}
+
+// Strangers who may ask whether the daemon is ready do not learn why it is not,
+// and do not make it look all the time.
+func TestReadinessInFewWords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pings := 0
+		h := newAdmin(newOffice(), func(c *api.AdminConfig) {
+			c.Identify = tokens
+			c.Checks = []api.Check{
+				{Name: "catalog", Ping: func(context.Context) error { pings++; return errBroken }},
+				{Name: "redis", Ping: func(ctx context.Context) error { return ctx.Err() }},
+			}
+		})
+		for token, want := range map[string]string{"": "away", "Bearer elise": "away", "Bearer expired": "away", "Bearer operator": errBroken.Error()} {
+			w := do(h, "GET", "/readyz", "Authorization", token)
+			sameJSON(t, w.Body.String(), `{"status":"degraded","redis":"ok","catalog":"`+want+`"}`)
+		}
+		if pings != 1 {
+			t.Errorf("%d looks at once", pings)
+		}
+		time.Sleep(time.Second)
+		gone, cancel := context.WithCancel(t.Context())
+		cancel() // who asks and does not wait says nothing about redis
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(gone, "GET", "/readyz", nil))
+		if w := do(h, "GET", "/readyz"); pings != 2 || !strings.Contains(w.Body.String(), `"redis":"ok"`) {
+			t.Errorf("%d looks after a second, and %s", pings, w.Body)
+		}
+	})
 }
 
 func TestAdminIsForOperators(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -75,8 +76,17 @@ type Config struct {
 	// Limits bound what comes from one network address.
 	Limits Limits
 
-	// MaxStreams bounds the event streams open at once. Default 20000.
+	// LoopbackOnly refuses requests whose Host is not this machine's own name or
+	// address (localhost, 127.0.0.1, ::1): set it where Identify believes
+	// everybody, or pages of other sites could talk to a daemon that only this
+	// machine reaches, under a name of theirs that leads here (DNS rebinding).
+	LoopbackOnly bool
+
+	// MaxStreams bounds the event streams of listeners open at once. Default
+	// 20000.
 	MaxStreams int
+	// MaxCreatorStreams bounds those of creators. Default 2000.
+	MaxCreatorStreams int
 	// KeepAlive is how often a quiet event stream sends a comment, so that
 	// proxies keep it and vanished readers are noticed. Default 15 s.
 	KeepAlive time.Duration
@@ -93,6 +103,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxStreams <= 0 {
 		c.MaxStreams = 20000
+	}
+	if c.MaxCreatorStreams <= 0 {
+		c.MaxCreatorStreams = 2000
 	}
 	if c.KeepAlive <= 0 {
 		c.KeepAlive = 15 * time.Second
@@ -125,8 +138,11 @@ type API struct {
 	streams streams
 	vigils  vigils
 
-	joins, reactions, publishes *limiter
-	forwarder                   *forwarder
+	limiters
+	sites     *http.CrossOriginProtection
+	departed  departed
+	doubted   atomic.Int64 // when an untrusted proxy was warned of, ns since 1970
+	forwarder *forwarder
 }
 
 // New makes the handler. The error says which part of the configuration is
@@ -144,15 +160,17 @@ func New(c Config) (*API, error) {
 	if err := a.setOriginKey(c.OriginKey); err != nil {
 		return nil, err
 	}
-	for l, perMinute := range map[**limiter]int{
-		&a.joins: a.config.Limits.Joins, &a.reactions: a.config.Limits.Reactions, &a.publishes: a.config.Limits.Publishes,
-	} {
-		if *l, err = newLimiter(perMinute); err != nil {
-			return nil, err
-		}
+	if a.sites, err = newSites(public); err != nil {
+		return nil, err
+	}
+	if a.limiters, err = newLimiters(a.config.Limits); err != nil {
+		return nil, err
+	}
+	if a.departed, err = newDeparted(); err != nil {
+		return nil, err
 	}
 	a.forwarder = a.newForwarder()
-	a.streams.init(a.config.MaxStreams, a.config.Limits.Streams)
+	a.streams.init(a.config)
 	if err := a.mount(); err != nil {
 		return nil, err
 	}
@@ -185,6 +203,10 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	giveTime(http.NewResponseController(w), 0)
 	if r.ContentLength != 0 {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	}
+	if a.config.LoopbackOnly && !(isLoopback(r.Host) && isLoopback(a.requestOrigin(r).Host)) {
+		writeProblem(w, misdirected())
+		return
 	}
 	if !isText(r.URL.Path) {
 		writeProblem(w, notFound())

@@ -30,7 +30,7 @@ type Place struct {
 // Listener is who begins to listen.
 type Listener struct {
 	_        struct{} `json:"-" additionalProperties:"true"`
-	UserID   string   `json:"user_id,omitempty" maxLength:"200" doc:"Who listens. A token goes before it."`
+	UserID   string   `json:"user_id,omitempty" maxLength:"200" doc:"Who listens. A token goes before it. Where the service knows people by their tokens, an id without one is noted with a ~ before it, 200 characters in all."`
 	Position *Place   `json:"position,omitempty" doc:"Where they are, if they agreed to say so. Kept in the audit log for 90 days."`
 }
 
@@ -56,7 +56,7 @@ func (a *API) join(ctx context.Context, in *joinInput) (*joinOutput, error) {
 	if err := a.mayTakePart(a.joins, r); err != nil {
 		return nil, err
 	}
-	user, err := a.userOf(r, in.Body.UserID)
+	user, _, err := a.userOf(r, in.Body.UserID)
 	if err != nil {
 		return nil, err
 	}
@@ -75,47 +75,10 @@ func (a *API) join(ctx context.Context, in *joinInput) (*joinOutput, error) {
 	}, nil
 }
 
-// mayTakePart keeps one address from taking part too often, and pages of other
-// sites from making their visitors do so.
-func (a *API) mayTakePart(l *limiter, r *http.Request) error {
-	if r.Header.Get("Sec-Fetch-Site") == "cross-site" {
-		return newProblem(http.StatusForbidden, "cross-site", "Cette demande vient d'un autre site.")
-	}
-	return a.admit(l, r)
-}
-
-// beat takes a heartbeat. With ten thousand listeners a thousand come every
-// second, which is why it is a plain handler.
-func (a *API) beat(w http.ResponseWriter, r *http.Request) {
-	a.settle(w, r, "heartbeat", a.config.Audience.Beat(r.Context(), r.PathValue("live_id"), r.PathValue("listener_id"), a.standIn(r)))
-}
-
-// leave is for who stops listening.
-func (a *API) leave(w http.ResponseWriter, r *http.Request) {
-	a.settle(w, r, "leave", a.config.Audience.Leave(r.Context(), r.PathValue("live_id"), r.PathValue("listener_id")))
-}
-
-func (a *API) settle(w http.ResponseWriter, r *http.Request, what string, err error) {
-	if err != nil {
-		a.writeError(w, r, a.unheard(r.Context(), what, ofListener, err))
-		return
-	}
-	h := w.Header()
-	h["Access-Control-Allow-Origin"] = anyOrigin
-	h["Cache-Control"] = noStore
-	w.WriteHeader(http.StatusNoContent)
-}
-
-// Header values that are the same in every answer.
-var (
-	anyOrigin = []string{"*"}
-	noStore   = []string{"no-store"}
-)
-
 // Person is who reacts to a live.
 type Person struct {
 	_      struct{} `json:"-" additionalProperties:"true"`
-	UserID string   `json:"user_id,omitempty" maxLength:"200" doc:"Who it is. A token goes before it."`
+	UserID string   `json:"user_id,omitempty" maxLength:"200" doc:"Who it is. A token goes before it. Where the service knows people by their tokens, an id without one is noted with a ~ before it, 200 characters in all."`
 }
 
 // Reacted is what became of a reaction.
@@ -172,10 +135,14 @@ func (a *API) react(ctx context.Context, s station.Reacting) (_ *reactOutput, er
 	if err := a.mayTakePart(a.reactions, r); err != nil {
 		return nil, err
 	}
-	if s.UserID, err = a.userOf(r, s.UserID); err != nil {
+	var proven bool
+	if s.UserID, proven, err = a.userOf(r, s.UserID); err != nil {
 		return nil, err
 	}
-	s.Origin = a.standIn(r)
+	// Who proved who they are counts once; where from says nothing.
+	if s.Origin = a.standIn(r); proven {
+		s.Origin = a.standInOf(s.UserID)
+	}
 	first, err := a.config.Audience.React(ctx, s)
 	if err != nil {
 		return nil, a.unheard(ctx, "react", ofLive, err)

@@ -19,6 +19,11 @@
 // programs, a French sentence for people. Who must come back later is told when
 // (Retry-After).
 //
+// Nobody takes everything: what comes from one network is bounded ([Limits]),
+// and those who only say who they are take part under names that no token has
+// ([auth.Claimed]). Audiences know networks by a hash: of an IPv4 address, or of
+// the /56 that an IPv6 address is in.
+//
 // A [Hub] carries events between the daemons of one house. Requests that only
 // the daemon with the live can answer are sent on to it, once.
 //

@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/roadwave/roadwave/roadwaved/internal/auth"
@@ -30,13 +31,20 @@ func challenge(e *auth.Error) *Problem {
 	return newProblem(http.StatusUnauthorized, e.Code, e.Message).with("WWW-Authenticate", e.Challenge())
 }
 
-// userOf is who takes part in a live: who the token says, else who they say.
-func (a *API) userOf(r *http.Request, claimed string) (string, error) {
+// userOf is who takes part in a live, and whether they proved it: who the token
+// says, else who they say. Where people are known by their tokens, what anybody
+// may say begins with [auth.Claimed], so that it is nobody's name who has one.
+func (a *API) userOf(r *http.Request, claimed string) (user string, proven bool, err error) {
 	who, err := a.identify(r)
-	if err == nil && who.Subject != "" {
-		return who.Subject, nil
+	switch claimed = strings.TrimSpace(claimed); {
+	case err != nil:
+		return "", false, err
+	case who.Subject != "":
+		return who.Subject, who.Proven, nil
+	case a.who == nil || who.Authenticated || claimed == "" || strings.HasPrefix(claimed, auth.Claimed):
+		return claimed, false, nil
 	}
-	return claimed, err
+	return auth.Claimed + claimed, false, nil
 }
 
 // atTheDoor lets nobody reach the WHIP handler with a token that is not good,

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -11,69 +12,134 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Limits bound what comes from one network address (one /64 of IPv6), so that
-// a stranger cannot take everything. They are wide: the phones of a whole
-// carrier may share an address. Zero means the default, a negative number no
-// limit. Behind a proxy that is not among the TrustedProxies everybody has the
-// proxy's address.
+// Limits bound what comes from one network address, so that a stranger cannot
+// take everything. They are wide, and are those of an IPv4 address: the phones of
+// a whole carrier may share one. Of IPv6 a /64, which is one phone or one house,
+// has as much, but a tenth of Beats and Streams. Whoever has more than one /64
+// has little more: those of a /56 together have twice what one has, those of a
+// /48 eight times.
+//
+// Zero means the default, a negative number no limit. Behind a proxy that is not
+// among the TrustedProxies everybody has the proxy's address.
 type Limits struct {
 	Joins     int // listeners who join, per minute and at once. Default 600
 	Reactions int // likes and reports, per minute and at once. Default 300
 	Publishes int // attempts to go live, per minute and at once. Default 30
-	Streams   int // event streams open at the same time. Default 200
+	Beats     int // heartbeats and goodbyes, per minute and at once. Default 100000
+	// Streams are the event streams of listeners open at the same time; those of
+	// creators are a tenth. Default 2000
+	Streams int
 }
 
 func (l Limits) withDefaults() Limits {
-	for _, f := range []struct {
-		field *int
-		value int
-	}{{&l.Joins, 600}, {&l.Reactions, 300}, {&l.Publishes, 30}, {&l.Streams, 200}} {
-		if *f.field == 0 {
-			*f.field = f.value
-		}
-	}
+	l.Joins = cmp.Or(l.Joins, 600)
+	l.Reactions = cmp.Or(l.Reactions, 300)
+	l.Publishes = cmp.Or(l.Publishes, 30)
+	l.Beats = cmp.Or(l.Beats, 100_000)
+	l.Streams = cmp.Or(l.Streams, 2000)
 	return l
 }
 
-// remembered is for how many addresses a limiter knows what they did; it forgets
+// A bound is a limit as the families of addresses share it.
+type bound struct {
+	ipv4 int // of one address; below zero there is none
+	ipv6 int // of one /64
+}
+
+func (b bound) tenth() bound { return bound{tenth(b.ipv4), tenth(b.ipv6)} }
+
+func tenth(limit int) int {
+	if limit < 0 {
+		return limit
+	}
+	return max(1, limit/10)
+}
+
+// An allowance is what a network may have.
+type allowance struct {
+	netip.Prefix
+	limit int
+}
+
+// allowances are those of the networks that an address is in, the widest first.
+func (b bound) allowances(addr netip.Addr) []allowance {
+	if !addr.Is6() {
+		return []allowance{{netip.PrefixFrom(addr, addr.BitLen()), b.ipv4}}
+	}
+	return []allowance{{around(addr, 48), 8 * b.ipv6}, {around(addr, 56), 2 * b.ipv6}, {around(addr, 64), b.ipv6}}
+}
+
+func around(addr netip.Addr, bits int) netip.Prefix { return netip.PrefixFrom(addr, bits).Masked() }
+
+// limiters are those of all that can be done too often.
+type limiters struct {
+	joins, reactions, publishes, beats *limiter
+}
+
+func newLimiters(l Limits) (all limiters, err error) {
+	for _, one := range []struct {
+		limiter **limiter
+		bound   bound
+	}{
+		{&all.joins, bound{l.Joins, l.Joins}},
+		{&all.reactions, bound{l.Reactions, l.Reactions}},
+		{&all.publishes, bound{l.Publishes, l.Publishes}},
+		{&all.beats, bound{l.Beats, tenth(l.Beats)}},
+	} {
+		if *one.limiter, err = newLimiter(one.bound); err != nil {
+			return limiters{}, err
+		}
+	}
+	return all, nil
+}
+
+// remembered is for how many networks a limiter knows what they did; it forgets
 // the longest silent first. Some 16 MB at most.
 const remembered = 1 << 16
 
-// A limiter bounds how often each address may do one thing. nil does not.
+// A limiter bounds how often each network may do one thing. nil does not.
 type limiter struct {
-	perMinute int
-	mu        sync.Mutex // between looking and adding
-	known     *lru.Cache[netip.Addr, *rate.Limiter]
+	perMinute bound
+	mu        sync.Mutex // from looking to counting
+	known     *lru.Cache[netip.Prefix, *rate.Limiter]
 }
 
-func newLimiter(perMinute int) (*limiter, error) {
-	if perMinute < 0 {
+func newLimiter(perMinute bound) (*limiter, error) {
+	if perMinute.ipv4 < 0 {
 		return nil, nil
 	}
-	known, err := lru.New[netip.Addr, *rate.Limiter](remembered)
+	known, err := lru.New[netip.Prefix, *rate.Limiter](remembered)
 	return &limiter{perMinute: perMinute, known: known}, err
 }
 
 // wait counts one more from an address; it is how long to wait where that is
-// too many.
+// too many, and then nothing is counted. A network that had its share adds no
+// smaller ones to what is remembered.
 func (l *limiter) wait(from netip.Addr) time.Duration {
 	if l == nil {
 		return 0
 	}
-	from = household(from)
+	now := time.Now()
+	var room [3]*rate.Limiter
 	l.mu.Lock()
-	of, ok := l.known.Get(from)
-	if !ok {
-		of = rate.NewLimiter(rate.Limit(float64(l.perMinute)/60), l.perMinute)
-		l.known.Add(from, of)
+	defer l.mu.Unlock()
+	for i, a := range l.perMinute.allowances(from) {
+		of, ok := l.known.Get(a.Prefix)
+		if !ok {
+			of = rate.NewLimiter(rate.Limit(float64(a.limit)/60), a.limit)
+			l.known.Add(a.Prefix, of)
+		}
+		if missing := 1 - of.TokensAt(now); missing > 0 {
+			return max(1, time.Duration(missing/float64(of.Limit())*float64(time.Second)))
+		}
+		room[i] = of
 	}
-	l.mu.Unlock()
-	r := of.Reserve()
-	delay := r.Delay()
-	if delay > 0 {
-		r.Cancel()
+	for _, of := range room {
+		if of != nil {
+			of.AllowN(now, 1)
+		}
 	}
-	return delay
+	return 0
 }
 
 // admit counts a request; the error is a problem ready to be sent.
@@ -85,39 +151,44 @@ func (a *API) admit(l *limiter, r *http.Request) error {
 	return nil
 }
 
-// crowds counts what each address has open. A negative limit does not.
+// crowds counts what each network has open.
 type crowds struct {
-	limit int
+	limit bound
 	mu    sync.Mutex
-	open  map[netip.Addr]int
+	open  map[netip.Prefix]int
 }
 
 func (c *crowds) enter(from netip.Addr) bool {
-	if c.limit < 0 {
+	if c.limit.ipv4 < 0 {
 		return true
 	}
-	from = household(from)
+	networks := c.limit.allowances(from)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.open[from] >= c.limit {
-		return false
+	for _, a := range networks {
+		if c.open[a.Prefix] >= a.limit {
+			return false
+		}
 	}
 	if c.open == nil {
-		c.open = make(map[netip.Addr]int)
+		c.open = make(map[netip.Prefix]int)
 	}
-	c.open[from]++
+	for _, a := range networks {
+		c.open[a.Prefix]++
+	}
 	return true
 }
 
 func (c *crowds) leave(from netip.Addr) {
-	if c.limit < 0 {
+	if c.limit.ipv4 < 0 {
 		return
 	}
-	from = household(from)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.open[from]--; c.open[from] == 0 {
-		delete(c.open, from)
+	for _, a := range c.limit.allowances(from) {
+		if c.open[a.Prefix]--; c.open[a.Prefix] == 0 {
+			delete(c.open, a.Prefix)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -74,7 +75,7 @@ type listLivesInput struct {
 	CreatorID string    `query:"creator_id" maxLength:"200" doc:"Only those of this creator."`
 	ZoneGeo   string    `query:"zone_geo" maxLength:"100" doc:"Only those about this place."`
 	Tag       string    `query:"tag" maxLength:"50" doc:"Only those with this tag."`
-	Text      string    `query:"q" maxLength:"200" doc:"Only those whose title has all these words, or words that begin so; case and accents do not matter."`
+	Text      string    `query:"q" maxLength:"200" doc:"Only those whose title has all these words, or words that begin so; one of them has two letters or digits at least. Case and accents do not matter."`
 	Since     time.Time `query:"since" doc:"Only those started then or later (RFC 3339)."`
 	PageInput
 }
@@ -86,7 +87,27 @@ func (in *listLivesInput) Resolve(huma.Context) (errs []error) {
 			errs = append(errs, &huma.ErrorDetail{Message: "expected text in UTF-8", Location: "query." + name})
 		}
 	}
+	if strings.TrimSpace(in.Text) != "" && !hasWord(in.Text) {
+		errs = append(errs, &huma.ErrorDetail{Message: "expected a word of two letters or digits at least", Location: "query.q"})
+	}
 	return errs
+}
+
+// hasWord tells whether a search text has a word that few titles have: what a
+// single letter begins is nearly all of them, which is dear to find.
+func hasWord(text string) bool {
+	letters := 0
+	for _, r := range text {
+		switch {
+		case unicode.IsLetter(r) || unicode.IsNumber(r):
+			if letters++; letters == 2 {
+				return true
+			}
+		case !unicode.IsMark(r):
+			letters = 0
+		}
+	}
+	return false
 }
 
 type listLivesOutput struct {

@@ -73,6 +73,19 @@ func TestSearch(t *testing.T) {
 	}
 }
 
+// One letter begins a word of nearly every title: that is no search.
+func TestSearchNeedsAWord(t *testing.T) {
+	a := newAPI(t, nil)
+	for q, want := range map[string]int{
+		"": 200, "%20": 200, "na": 200, "n7": 200, "13": 200, "a+na": 200, "l%27%C3%A9t%C3%A9": 200, "e%CC%81t": 200,
+		"n": 422, "7": 422, "a+b": 422, "a-b": 422, "e%CC%81": 422, "%21%21": 422,
+	} {
+		if w := do(a, "GET", "/v1/lives?q="+q); w.Code != want {
+			t.Errorf("%q: %d %s", q, w.Code, w.Body)
+		}
+	}
+}
+
 // FuzzCursor reads cursors that nobody gave: what is read can be written again.
 func FuzzCursor(f *testing.F) {
 	f.Add(string(api.CursorAt(noon, onAirID)))

@@ -71,6 +71,7 @@ func (a *API) describe() {
 		d.media()
 	}
 	d.itself()
+	d.comeBack()
 	a.doc = doc
 }
 
@@ -158,11 +159,11 @@ func (d documenter) listeners() {
 	const path = "/v1/lives/{live_id}/listeners/{listener_id}"
 	d.add(http.MethodPut, path, "heartbeat", "audience", "Still listening", func(op *huma.Operation) {
 		op.Responses["204"] = empty("Heard.")
-		d.errors(op, "404", "410", "429", "503")
+		d.errors(op, "403", "404", "410", "429", "503")
 	})
 	d.add(http.MethodDelete, path, "leave", "audience", "Stop listening", func(op *huma.Operation) {
 		op.Responses["204"] = empty("Counted out, now or before.")
-		d.errors(op, "404", "410", "503")
+		d.errors(op, "403", "404", "410", "429", "503")
 	})
 }
 
@@ -226,10 +227,16 @@ func (d documenter) media() {
 		}
 		op.Responses["206"] = &huma.Response{Description: "The range that was asked for."}
 		op.Responses["304"] = &huma.Response{Description: "Not modified."}
-		op.Responses["404"] = &huma.Response{Description: "No such file, or not any more."}
-		op.Responses["410"] = &huma.Response{Description: "The live is gone for good."}
+		op.Responses["404"] = empty("No such file, or not any more.")
+		op.Responses["405"] = empty("Media is read with GET or HEAD.")
+		op.Responses["410"] = empty("The live is gone for good.")
+		op.Responses["416"] = empty("There is no such range.")
+		op.Responses["503"] = empty("Not now: the live has nothing to play yet, or who has it does not answer.")
 	}
-	d.add(http.MethodGet, "/live/{live_id}/{file}", "live-media", "media", "index.m3u8, opus.m3u8 and what they name", file)
+	d.add(http.MethodGet, "/live/{live_id}/{path}", "live-media", "media", "index.m3u8, opus.m3u8 and what they name", func(op *huma.Operation) {
+		file(op)
+		op.Parameters[1].Description = "May be in a folder, such as opus/media.m3u8: slashes are not escaped."
+	})
 	d.add(http.MethodGet, "/replay/{replay_id}/{file}", "replay-media", "media", "index.m3u8, audio.mp3 and segments", file)
 }
 
@@ -240,6 +247,20 @@ func (d documenter) itself() {
 			Content:     map[string]*huma.MediaType{"application/openapi+json": {Schema: &huma.Schema{Type: huma.TypeObject}}},
 		}
 	})
+}
+
+// comeBack adds to every answer that means “later” the header that says when.
+func (d documenter) comeBack() {
+	later := map[string]*huma.Param{"Retry-After": {Description: "When to try again, in seconds.", Schema: &huma.Schema{Type: huma.TypeInteger, Minimum: new(1.0)}}}
+	for _, item := range d.doc.Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Put, item.Post, item.Delete, item.Options, item.Patch} {
+			for _, status := range []string{"429", "503"} {
+				if op != nil && op.Responses[status] != nil {
+					op.Responses[status].Headers = later
+				}
+			}
+		}
+	}
 }
 
 func param(in, name string, s *huma.Schema, doc string) *huma.Param {

@@ -83,6 +83,25 @@ func TestGoldenDocument(t *testing.T) {
 	}
 }
 
+// Every answer that means “later” is documented with when.
+func TestRetryAfterIsDocumented(t *testing.T) {
+	for path, item := range newAPI(t, nil).Document().Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Put, item.Post, item.Delete, item.Patch} {
+			if op == nil {
+				continue
+			}
+			for _, status := range []string{"429", "503"} {
+				if r := op.Responses[status]; r != nil && r.Headers["Retry-After"] == nil {
+					t.Errorf("%s %s, %s: no Retry-After", op.Method, path, status)
+				}
+			}
+			if media := strings.HasPrefix(path, "/live/") || strings.HasPrefix(path, "/replay/"); media && (op.Responses["405"] == nil || op.Responses["416"] == nil || op.Responses["503"] == nil) {
+				t.Errorf("%s lacks an answer of media", path)
+			}
+		}
+	}
+}
+
 // TestAnswersMatchTheDocument checks bodies against the schemas that the
 // document promises for their status and content type.
 func TestAnswersMatchTheDocument(t *testing.T) {

@@ -41,13 +41,6 @@ func creatorEventsOptions(w http.ResponseWriter, _ *http.Request) {
 // stream sends the events of a live until it is over, the reader leaves or
 // the API closes (the HTML standard, §9.2 server-sent events).
 func (a *API) stream(w http.ResponseWriter, r *http.Request, to Audience, allow func(station.Live) error) {
-	from := a.client(r)
-	if !a.streams.enter(from) {
-		writeProblem(w, tooManyStreams())
-		return
-	}
-	defer a.streams.leave(from)
-
 	// Subscribed first, read after: an end in between is seen twice, not never.
 	id := r.PathValue("live_id")
 	events, cancel := a.config.Events.Subscribe(id, to)
@@ -60,6 +53,12 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, to Audience, allow 
 		a.writeError(w, r, err)
 		return
 	}
+	from, places := a.client(r), a.streams.of(to)
+	if a.streams.closed.Err() != nil || !places.enter(from) {
+		writeProblem(w, tooManyStreams())
+		return
+	}
+	defer places.leave(from)
 
 	s := sseWriter{w: w, rc: http.NewResponseController(w)}
 	if s.open() != nil || r.Method == http.MethodHead {
@@ -166,36 +165,57 @@ func (s sseWriter) write(text []byte) error {
 	return s.rc.Flush()
 }
 
-// streams counts the event streams and ends them all.
+// streams counts the event streams and ends them all. Creators have places of
+// their own, that no crowd of listeners takes; so has who is sent on to the
+// daemon that has their live.
 type streams struct {
-	places chan struct{}
-	crowds crowds
-	closed context.Context // a context for the functions that run after it
-	close  context.CancelFunc
+	places
+	listeners places
+	closed    context.Context // a context for the functions that run after it
+	close     context.CancelFunc
 }
 
-func (s *streams) init(n, perAddress int) {
-	s.places = make(chan struct{}, n)
-	s.crowds.limit = perAddress
+func (s *streams) init(c Config) {
+	perAddress := bound{c.Limits.Streams, tenth(c.Limits.Streams)}
+	s.listeners.init(c.MaxStreams, perAddress)
+	s.places.init(c.MaxCreatorStreams, perAddress.tenth())
 	s.closed, s.close = context.WithCancel(context.Background())
 }
 
-func (s *streams) enter(from netip.Addr) bool {
-	if s.closed.Err() != nil || !s.crowds.enter(from) {
+func (s *streams) of(to Audience) *places {
+	if to == ToCreator {
+		return &s.places
+	}
+	return &s.listeners
+}
+
+// places are for so many streams in all, and from one network.
+type places struct {
+	taken  chan struct{}
+	crowds crowds
+}
+
+func (p *places) init(n int, perAddress bound) {
+	p.taken = make(chan struct{}, n)
+	p.crowds.limit = perAddress
+}
+
+func (p *places) enter(from netip.Addr) bool {
+	if !p.crowds.enter(from) {
 		return false
 	}
 	select {
-	case s.places <- struct{}{}:
+	case p.taken <- struct{}{}:
 		return true
 	default:
-		s.crowds.leave(from)
+		p.crowds.leave(from)
 		return false
 	}
 }
 
-func (s *streams) leave(from netip.Addr) {
-	<-s.places
-	s.crowds.leave(from)
+func (p *places) leave(from netip.Addr) {
+	<-p.taken
+	p.crowds.leave(from)
 }
 
 func tooManyStreams() *Problem {

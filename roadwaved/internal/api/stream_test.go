@@ -114,6 +114,37 @@ func TestStreamsAreBounded(t *testing.T) {
 	}
 }
 
+// Creators have places of their own, and strangers take none of them.
+func TestPlacesOfCreators(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAPI(t, func(c *api.Config) { c.MaxStreams, c.MaxCreatorStreams, c.Identify = 1, 1, tokens })
+		const listeners, creators = livePath + "/events", "/whip/" + onAirID + "/events"
+		follow := func(path string) {
+			go do(a, "GET", path, "Authorization", "Bearer elise")
+			synctest.Wait()
+		}
+		status := func(path, token string) int { return do(a, "HEAD", path, "Authorization", token).Code }
+		follow(listeners)
+		if got := status(listeners, ""); got != 503 {
+			t.Errorf("a listener too many: %d", got)
+		}
+		if got := status(creators, "Bearer elise"); got != 200 {
+			t.Errorf("a creator among many listeners: %d", got)
+		}
+		follow(creators)
+		if got := status(creators, "Bearer elise"); got != 503 {
+			t.Errorf("a creator too many: %d", got)
+		}
+		// Where there is no place left, those who get none hear why.
+		for path, want := range map[string]int{creators: 403, "/whip/none/events": 404, "/v1/lives/none/events": 404} {
+			if got := status(path, "Bearer mallory"); got != want {
+				t.Errorf("%s: %d, want %d", path, got, want)
+			}
+		}
+		_ = a.Close()
+	})
+}
+
 func TestCloseEndsStreams(t *testing.T) {
 	a := newAPI(t, nil)
 	url := serve(t, a)
