@@ -75,7 +75,7 @@ func BenchmarkLife(b *testing.B) {
 		for _, step := range []func() error{
 			func() error { return c.StartLive(b.Context(), l) },
 			func() error { return c.EndLive(b.Context(), l.ID, station.End{At: now, State: station.Ended}) },
-			func() error { return c.Deposited(b.Context(), l.ID) },
+			func() error { return c.Deposited(b.Context(), l.ID, false) },
 			func() error {
 				claim, err := c.Claim(b.Context(), l.ID, "w", now, time.Minute)
 				if err != nil {

@@ -50,13 +50,17 @@ func (c *Catalog) ListJobs(ctx context.Context, q station.JobQuery) ([]station.J
 }
 
 // Deposited implements [station.Jobs].
-func (c *Catalog) Deposited(ctx context.Context, liveID string) error {
-	done, err := changed(ctx, c.pool, "UPDATE replay_jobs SET state = $1, updated_at = $2 WHERE live_id = $3 AND state = $4",
-		station.JobPending, stamp(time.Now()), key(liveID), station.JobUploading)
+func (c *Catalog) Deposited(ctx context.Context, liveID string, nothing bool) error {
+	state, reason := station.JobPending, ""
+	if nothing {
+		state, reason = station.JobEmpty, "nothing was recorded"
+	}
+	done, err := changed(ctx, c.pool, "UPDATE replay_jobs SET state = $1, error = $2, updated_at = $3 WHERE live_id = $4 AND state = $5",
+		state, reason, stamp(time.Now()), key(liveID), station.JobUploading)
 	if err == nil && !done {
 		_, err = c.jobState(ctx, liveID)
 	}
-	return c.wrap(err, "opening the job of live %s to workers", liveID)
+	return c.wrap(err, "ending the upload of live %s", liveID)
 }
 
 // Claim implements [station.Jobs].
@@ -131,12 +135,13 @@ func (c *Catalog) Release(ctx context.Context, cl station.Claim, state station.J
 // Reopen implements [station.Jobs].
 func (c *Catalog) Reopen(ctx context.Context, liveID string) error {
 	reopened, err := changed(ctx, c.pool, `
-		UPDATE replay_jobs SET state = $1, attempts = 0, step = '', progress = 0, updated_at = $2 WHERE live_id = $3 AND state = $4`,
-		station.JobPending, stamp(time.Now()), key(liveID), station.JobParked)
+		UPDATE replay_jobs SET state = $1, attempts = 0, step = '', progress = 0, error = '', updated_at = $2
+		WHERE live_id = $3 AND state IN ($4, $5)`,
+		station.JobPending, stamp(time.Now()), key(liveID), station.JobParked, station.JobEmpty)
 	if err == nil && !reopened {
 		var state station.JobState
 		state, err = c.jobState(ctx, liveID)
-		if err == nil && (state == station.JobDone || state == station.JobEmpty) {
+		if err == nil && state == station.JobDone {
 			err = station.ErrJobOver
 		}
 	}

@@ -193,7 +193,7 @@ func TestFiftyClaims(t *testing.T) {
 		for _, err := range []error{
 			c.StartLive(t.Context(), l),
 			c.EndLive(t.Context(), l.ID, station.End{At: newestStart, State: station.Ended}),
-			c.Deposited(t.Context(), l.ID),
+			c.Deposited(t.Context(), l.ID, false),
 		} {
 			if err != nil {
 				t.Fatal(err)

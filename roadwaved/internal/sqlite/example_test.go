@@ -28,7 +28,7 @@ func Example() {
 	now := time.Date(2026, 7, 14, 20, 0, 0, 0, time.UTC)
 	catalog.StartLive(ctx, station.Live{ID: "live-1", CreatorID: "léa", Title: "Bouchons", StartedAt: now})
 	catalog.EndLive(ctx, "live-1", station.End{At: now.Add(time.Hour), State: station.Ended, Reason: station.EndCreator})
-	catalog.Deposited(ctx, "live-1")
+	catalog.Deposited(ctx, "live-1", false)
 
 	claim, err := catalog.Claim(ctx, "live-1", "worker-1", now.Add(time.Hour), time.Minute)
 	if err != nil {

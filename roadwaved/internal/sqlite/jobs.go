@@ -46,17 +46,21 @@ func (c *Catalog) ListJobs(ctx context.Context, q station.JobQuery) ([]station.J
 }
 
 // Deposited implements [station.Jobs].
-func (c *Catalog) Deposited(ctx context.Context, liveID string) error {
+func (c *Catalog) Deposited(ctx context.Context, liveID string, nothing bool) error {
+	state, reason := station.JobPending, ""
+	if nothing {
+		state, reason = station.JobEmpty, "nothing was recorded"
+	}
 	err := c.write(ctx, func(tx *sql.Tx) error {
-		deposited, err := changed(ctx, tx, "UPDATE replay_jobs SET state = ?, updated_at = ? WHERE live_id = ? AND state = ?",
-			station.JobPending, stamp(time.Now()), liveID, station.JobUploading)
+		deposited, err := changed(ctx, tx, "UPDATE replay_jobs SET state = ?, error = ?, updated_at = ? WHERE live_id = ? AND state = ?",
+			state, reason, stamp(time.Now()), liveID, station.JobUploading)
 		if err == nil && !deposited {
 			_, err = jobState(ctx, tx, liveID)
 		}
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("sqlite: noting that the recording of live %s is deposited: %w", liveID, err)
+		return fmt.Errorf("sqlite: ending the upload of live %s: %w", liveID, err)
 	}
 	return nil
 }
@@ -129,13 +133,14 @@ func (c *Catalog) Release(ctx context.Context, cl station.Claim, state station.J
 func (c *Catalog) Reopen(ctx context.Context, liveID string) error {
 	err := c.write(ctx, func(tx *sql.Tx) error {
 		reopened, err := changed(ctx, tx, `
-			UPDATE replay_jobs SET state = ?, attempts = 0, step = '', progress = 0, updated_at = ? WHERE live_id = ? AND state = ?`,
-			station.JobPending, stamp(time.Now()), liveID, station.JobParked)
+			UPDATE replay_jobs SET state = ?, attempts = 0, step = '', progress = 0, error = '', updated_at = ?
+			WHERE live_id = ? AND state IN (?, ?)`,
+			station.JobPending, stamp(time.Now()), liveID, station.JobParked, station.JobEmpty)
 		if err != nil || reopened {
 			return err
 		}
 		state, err := jobState(ctx, tx, liveID)
-		if err == nil && (state == station.JobDone || state == station.JobEmpty) {
+		if err == nil && state == station.JobDone {
 			err = station.ErrJobOver
 		}
 		return err

@@ -91,7 +91,7 @@ func TestFromVersion1(t *testing.T) {
 
 	// Claims of before are over; the fence goes on growing.
 	running := jobs[1].LiveID
-	if err := c.Deposited(t.Context(), running); err != nil {
+	if err := c.Deposited(t.Context(), running, false); err != nil {
 		t.Fatal(err)
 	}
 	cl, err := c.Claim(t.Context(), running, "worker-2", time.Now(), time.Minute)

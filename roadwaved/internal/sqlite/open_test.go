@@ -291,7 +291,7 @@ func TestAway(t *testing.T) {
 	for name, write := range map[string]func() error{
 		"StartLive": func() error { return c.StartLive(ctx, live("b")) },
 		"EndLive":   func() error { return c.EndLive(ctx, "a", station.End{At: time.Now(), State: station.Ended}) },
-		"Deposited": func() error { return c.Deposited(ctx, "a") },
+		"Deposited": func() error { return c.Deposited(ctx, "a", false) },
 		"Record":    func() error { return c.Record(ctx, events(3), nil) },
 		"ForgetEvents": func() error {
 			_, err := c.ForgetEvents(ctx, time.Now(), false)

@@ -34,6 +34,7 @@ func TestCatalog(t *testing.T, open func(t *testing.T) station.Catalog) {
 		"live/search pages":        liveSearchPages,
 		"job/opened by the end":    jobOpened,
 		"job/deposited":            jobDeposited,
+		"job/nothing recorded":     jobNothing,
 		"job/list":                 jobList,
 		"job/list pages":           jobListPages,
 		"job/claim":                jobClaim,
@@ -106,7 +107,7 @@ func uploading(t *testing.T, c station.Catalog, l station.Live, at time.Time) st
 func ended(t *testing.T, c station.Catalog, at time.Time) string {
 	t.Helper()
 	id := uploading(t, c, sample(), at)
-	ok(t, c.Deposited(t.Context(), id))
+	ok(t, c.Deposited(t.Context(), id, false))
 	return id
 }
 

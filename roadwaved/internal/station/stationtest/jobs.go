@@ -52,7 +52,7 @@ func jobOpened(t *testing.T, c station.Catalog) {
 		is(t, err, station.ErrNotFound)
 		_, err = c.Claim(t.Context(), l.ID, "w1", noon, time.Minute)
 		is(t, err, station.ErrNotFound)
-		is(t, c.Deposited(t.Context(), l.ID), station.ErrNotFound)
+		is(t, c.Deposited(t.Context(), l.ID, false), station.ErrNotFound)
 
 		ok(t, c.EndLive(t.Context(), l.ID, station.End{At: noon, State: station.Lost, Reason: station.EndCrash}))
 		j := job(t, c, l.ID)
@@ -81,18 +81,52 @@ func jobDeposited(t *testing.T, c station.Catalog) {
 		t.Errorf("a job without a recording became %+v", j)
 	}
 
-	ok(t, c.Deposited(t.Context(), id))
+	ok(t, c.Deposited(t.Context(), id, false))
 	if j := job(t, c, id); j.State != station.JobPending {
 		t.Errorf("the job of a deposited recording is %q", j.State)
 	}
-	ok(t, c.Deposited(t.Context(), id)) // the answer was lost
+	ok(t, c.Deposited(t.Context(), id, false)) // the answer was lost
 	cl := claim(t, c, id, "w1", noon)
-	ok(t, c.Deposited(t.Context(), id))
+	ok(t, c.Deposited(t.Context(), id, false))
 	if j := job(t, c, id); j.State != station.JobRunning {
 		t.Errorf("a running job became %q", j.State)
 	}
 	ok(t, c.Publish(t.Context(), cl, replayOf(id)))
-	ok(t, c.Deposited(t.Context(), id))
+	ok(t, c.Deposited(t.Context(), id, false))
+	if j := job(t, c, id); j.State != station.JobDone {
+		t.Errorf("a job that is done became %q", j.State)
+	}
+}
+
+// Only a job that is uploading can turn out to have no recording; one that did
+// is opened again when the recording is found after all.
+func jobNothing(t *testing.T, c station.Catalog) {
+	id := uploading(t, c, sample(), noon)
+	for range 2 { // the answer was lost
+		ok(t, c.Deposited(t.Context(), id, true))
+		if j := job(t, c, id); j.State != station.JobEmpty || j.Error != "nothing was recorded" || j.Attempts != 0 {
+			t.Errorf("a job without anything recorded became %+v", j)
+		}
+	}
+	ok(t, c.Deposited(t.Context(), id, false))
+	if j := job(t, c, id); j.State != station.JobEmpty {
+		t.Errorf("an empty job became %q", j.State)
+	}
+	_, err := c.Claim(t.Context(), id, "w1", noon, time.Minute)
+	is(t, err, station.ErrJobOver)
+	ok(t, c.Reopen(t.Context(), id))
+	if j := job(t, c, id); j.State != station.JobPending || j.Error != "" {
+		t.Errorf("an empty job that was reopened is %+v", j)
+	}
+
+	ok(t, c.Deposited(t.Context(), id, true))
+	cl := claim(t, c, id, "w1", noon)
+	ok(t, c.Deposited(t.Context(), id, true))
+	if j := job(t, c, id); j.State != station.JobRunning || j.Error != "" {
+		t.Errorf("a running job became %+v", j)
+	}
+	ok(t, c.Publish(t.Context(), cl, replayOf(id)))
+	ok(t, c.Deposited(t.Context(), id, true))
 	if j := job(t, c, id); j.State != station.JobDone {
 		t.Errorf("a job that is done became %q", j.State)
 	}
@@ -345,7 +379,7 @@ func jobReopened(t *testing.T, c station.Catalog) {
 	is(t, err, station.ErrJobOver)
 
 	ok(t, c.Reopen(t.Context(), id))
-	if j := job(t, c, id); j.State != station.JobPending || j.Attempts != 0 {
+	if j := job(t, c, id); j.State != station.JobPending || j.Attempts != 0 || j.Error != "" {
 		t.Errorf("reopened job is %+v", j)
 	}
 	is(t, c.Publish(t.Context(), cl, replayOf(id)), station.ErrFenced)
@@ -361,9 +395,13 @@ func jobEmpty(t *testing.T, c station.Catalog) {
 	}
 	_, err := c.Claim(t.Context(), id, "w2", noon.Add(time.Hour), time.Minute)
 	is(t, err, station.ErrJobOver)
-	is(t, c.Reopen(t.Context(), id), station.ErrJobOver)
 	_, err = c.ReplayOf(t.Context(), id)
 	is(t, err, station.ErrNotFound)
+	ok(t, c.Reopen(t.Context(), id)) // the recording was found after all
+	if j := job(t, c, id); j.State != station.JobPending || j.Attempts != 0 || j.Error != "" {
+		t.Errorf("reopened job is %+v", j)
+	}
+	ok(t, c.Publish(t.Context(), claim(t, c, id, "w2", noon), replayOf(id)))
 }
 
 func jobUnknown(t *testing.T, c station.Catalog) {
@@ -376,7 +414,8 @@ func jobUnknown(t *testing.T, c station.Catalog) {
 	is(t, c.Publish(ctx, nobody, replayOf(nobody.LiveID)), station.ErrNotFound)
 	is(t, c.Release(ctx, nobody, station.JobPending, "x"), station.ErrNotFound)
 	is(t, c.Reopen(ctx, nobody.LiveID), station.ErrNotFound)
-	is(t, c.Deposited(ctx, nobody.LiveID), station.ErrNotFound)
+	is(t, c.Deposited(ctx, nobody.LiveID, false), station.ErrNotFound)
+	is(t, c.Deposited(ctx, nobody.LiveID, true), station.ErrNotFound)
 }
 
 func jobOtherStates(t *testing.T, c station.Catalog) {

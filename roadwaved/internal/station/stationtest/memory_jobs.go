@@ -41,7 +41,7 @@ func (c *Catalog) ListJobs(ctx context.Context, q station.JobQuery) ([]station.J
 }
 
 // Deposited implements [station.Jobs].
-func (c *Catalog) Deposited(ctx context.Context, liveID string) error {
+func (c *Catalog) Deposited(ctx context.Context, liveID string, nothing bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	j, known := c.jobs[liveID]
@@ -52,6 +52,9 @@ func (c *Catalog) Deposited(ctx context.Context, liveID string) error {
 		return station.ErrNotFound
 	case j.State == station.JobUploading:
 		j.State, j.Updated = station.JobPending, micro(time.Now())
+		if nothing {
+			j.State, j.Error = station.JobEmpty, "nothing was recorded"
+		}
 	}
 	return nil
 }
@@ -129,10 +132,10 @@ func (c *Catalog) Reopen(ctx context.Context, liveID string) error {
 		return ctx.Err()
 	case !known:
 		return station.ErrNotFound
-	case j.State == station.JobDone || j.State == station.JobEmpty:
+	case j.State == station.JobDone:
 		return station.ErrJobOver
-	case j.State == station.JobParked:
-		j.State, j.Attempts, j.Step, j.Progress, j.Updated = station.JobPending, 0, "", 0, micro(time.Now())
+	case j.State == station.JobParked || j.State == station.JobEmpty:
+		j.State, j.Attempts, j.Step, j.Progress, j.Error, j.Updated = station.JobPending, 0, "", 0, "", micro(time.Now())
 	}
 	return nil
 }
