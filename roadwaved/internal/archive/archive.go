@@ -22,7 +22,8 @@ type Config struct {
 	Jobs  station.Jobs  // required
 	Lives station.Lives // required
 	Queue station.Queue // required
-	// Recordings is the folder with <live_id>.opus. It is created. Required.
+	// Recordings is the folder with <live_id>.opus. It is created, and a file
+	// .roadwave in it tells it from the empty place of its disk. Required.
 	Recordings string
 	// Node is the name of this daemon in the catalog. Default "local".
 	Node string
@@ -178,6 +179,9 @@ func (a *Archive) start(ctx context.Context, uploads *sync.WaitGroup) error {
 		return err
 	}
 	a.count(jobs)
+	if err := a.mark(jobs); err != nil {
+		a.cfg.Logger.Error("the folder of recordings cannot be used, is its disk there?", "err", err)
+	}
 	for _, job := range jobs {
 		if ctx.Err() != nil || !a.claim(job.LiveID) {
 			continue
@@ -269,5 +273,9 @@ func (a *Archive) release(ctx context.Context, liveID string, err error) {
 	f.count++
 	f.next = time.Now().Add(pause)
 	time.AfterFunc(pause, a.nudge)
-	a.cfg.Logger.Warn("recording not uploaded, it stays on this disk; trying again", "live_id", liveID, "attempt", f.count, "in", pause, "err", err)
+	level := slog.LevelWarn
+	if errors.Is(err, errUnmarked) {
+		level = slog.LevelError
+	}
+	a.cfg.Logger.Log(ctx, level, "recording not uploaded, trying again", "live_id", liveID, "attempt", f.count, "in", pause, "err", err)
 }

@@ -199,12 +199,12 @@ func TestUpload(t *testing.T) {
 		h.run(h.archive(nil), time.Second)
 		h.expect("a", station.JobPending, "sound of a", false)
 		h.expect("premium", station.JobPending, "sound of p", false)
-		h.expect("silent", station.JobPending, "", false)
+		h.expect("silent", station.JobEmpty, "", false)
 		h.expect("lost", station.JobPending, "", false)
 		h.expect("on-air", "", "", true)
 		h.expect("stranger", "", "", true)
 		asked := strings.Join(h.queue.asked, ", ")
-		for _, want := range []string{"a 0", "premium 1", "silent 0", "lost 0"} {
+		for _, want := range []string{"a 0", "premium 1", "lost 0"} {
 			if strings.Count(asked, want) != 1 {
 				t.Errorf("the queue was asked for %s", asked)
 			}
@@ -277,12 +277,12 @@ type killing struct {
 	before, after func()
 }
 
-func (k killing) Deposited(ctx context.Context, id string) error {
+func (k killing) Deposited(ctx context.Context, id string, nothing bool) error {
 	if k.before != nil {
 		k.before()
 		return context.Canceled
 	}
-	err := k.Jobs.Deposited(ctx, id)
+	err := k.Jobs.Deposited(ctx, id, nothing)
 	k.after()
 	return err
 }
@@ -431,7 +431,10 @@ func TestLeftovers(t *testing.T) {
 			h.live(id, "")
 			h.end(id, 0)
 		}
+		h.catalog.Deposited(t.Context(), "done", false)
+		h.mark()
 		h.run(h.archive(nil), time.Second)
+		h.expect("back", station.JobEmpty, "", false)
 		c, err := h.catalog.Claim(t.Context(), "done", "w", time.Now(), time.Minute)
 		if err == nil {
 			err = h.catalog.Publish(t.Context(), c, station.Replay{ID: "r", LiveID: "done", PublishedAt: time.Now()})
@@ -444,6 +447,9 @@ func TestLeftovers(t *testing.T) {
 		h.run(h.archive(nil), time.Second)
 		h.expect("back", station.JobPending, "sound", false)
 		h.expect("done", station.JobDone, "", false)
+		if asked := strings.Join(h.queue.asked, ","); asked != "back 0" {
+			t.Errorf("the queue was asked for %s", asked)
+		}
 	})
 }
 
@@ -461,6 +467,71 @@ func TestOtherDaemons(t *testing.T) {
 		if log := h.log.String(); strings.Count(log, "level=WARN") != 2 || strings.Count(log, "node=paris-1") != 2 {
 			t.Errorf("the log says:\n%s", log)
 		}
+	})
+}
+
+// mark says that the folder is the right one.
+func (h *house) mark() {
+	h.t.Helper()
+	if err := errors.Join(os.MkdirAll(h.folder, 0o700), os.WriteFile(filepath.Join(h.folder, markName), nil, 0o600)); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// A disk that is not mounted, or another one, does not make the lives of a crash
+// lives that nobody heard: their jobs wait until it is there.
+func TestWrongDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		disk := h.folder
+		h.run(h.archive(nil), time.Second) // nothing is expected: it is the right one
+		if _, err := os.Stat(filepath.Join(disk, markName)); err != nil {
+			t.Fatal(err)
+		}
+		h.live("heard", "sound")
+		h.live("silent", "")
+		h.end("heard", 0)
+		h.end("silent", 0)
+		h.folder = filepath.Join(t.TempDir(), "empty")
+		h.run(h.archive(nil), 10*time.Minute)
+		h.expect("heard", station.JobUploading, "", false)
+		h.expect("silent", station.JobUploading, "", false)
+		if log := h.log.String(); !strings.Contains(log, "level=ERROR") || !strings.Contains(log, "mount its disk") {
+			t.Errorf("the log says:\n%s", log)
+		}
+		h.folder = disk
+		h.run(h.archive(nil), time.Second)
+		h.expect("heard", station.JobPending, "sound", false)
+		h.expect("silent", station.JobEmpty, "", false)
+	})
+}
+
+// A folder from before there were marks is known by what it holds.
+func TestOldFolder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.live("heard", "sound")
+		h.live("silent", "")
+		h.end("silent", 0)
+		h.end("heard", 0)
+		h.run(h.archive(nil), time.Minute)
+		h.expect("heard", station.JobPending, "sound", false)
+		h.expect("silent", station.JobEmpty, "", false)
+	})
+}
+
+// Who puts a recording into the store by hand is believed.
+func TestPutByHand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.mark()
+		h.live("a", "")
+		h.end("a", 0)
+		if err := h.store.Store.Put(t.Context(), station.RawKey("a"), strings.NewReader("sound")); err != nil {
+			t.Fatal(err)
+		}
+		h.run(h.archive(nil), time.Second)
+		h.expect("a", station.JobPending, "sound", false)
 	})
 }
 

@@ -76,8 +76,7 @@ func (a *Archive) sweepOne(ctx context.Context, id string) error {
 		a.tell(id, "a recording waits on this disk for a daemon of another name: start it there, or this one with that name", "node", job.Node)
 		return nil
 	case job.State != station.JobDone:
-		// The store has it, or it has come back with a disk that was not there.
-		if _, err := a.deposit(ctx, id); err != nil && !errors.Is(err, errMissing) {
+		if err := a.comeBack(ctx, job); err != nil {
 			return err
 		}
 	}
@@ -85,6 +84,27 @@ func (a *Archive) sweepOne(ctx context.Context, id string) error {
 		return fmt.Errorf("archive: %w", err)
 	}
 	a.cfg.Logger.Info("recording left over on this disk deleted, the store has it", "live_id", id, "job", job.State)
+	return nil
+}
+
+// comeBack deals with a recording whose job is beyond uploading and not done: the
+// store has it, or it has come back with a disk that was not there. Then a job
+// that was ended without it begins again.
+func (a *Archive) comeBack(ctx context.Context, job station.Job) error {
+	_, came, err := a.deposit(ctx, job.LiveID)
+	if errors.Is(err, errMissing) {
+		return nil
+	}
+	if err != nil || !came {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, catalogPatience)
+	defer cancel()
+	if err := a.cfg.Jobs.Reopen(ctx, job.LiveID); err != nil && !errors.Is(err, station.ErrJobOver) {
+		return fmt.Errorf("archive: reopening the job of a recording that came back: %w", err)
+	}
+	a.cfg.Logger.Warn("a recording came back after its job went on without it: the replay is made now", "live_id", job.LiveID, "job", job.State)
+	a.enqueue(ctx, job)
 	return nil
 }
 

@@ -27,18 +27,15 @@ func (a *Archive) upload(ctx context.Context, job station.Job) error {
 	if waits, err := a.waits(ctx, id); err != nil || !waits {
 		return err
 	}
-	size, err := a.deposit(ctx, id)
-	missing := errors.Is(err, errMissing)
-	if missing {
-		a.explain(ctx, id)
-	} else if err != nil {
+	size, _, err := a.deposit(ctx, id)
+	if errors.Is(err, errMissing) {
+		return a.doWithout(ctx, job)
+	}
+	if err != nil {
 		return err
 	}
-	if err := a.handOn(ctx, job); err != nil {
+	if err := a.handOn(ctx, job, false); err != nil {
 		return err
-	}
-	if missing {
-		return nil
 	}
 	if err := os.Remove(a.path(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		a.cfg.Logger.Warn("recording uploaded but still on this disk: it is deleted later", "live_id", id, "err", err)
@@ -64,54 +61,52 @@ var (
 	errWriting = errors.New("archive: the recording is still being written")
 )
 
-// deposit makes sure that the store has the recording, and tells its size.
-func (a *Archive) deposit(ctx context.Context, id string) (size int64, err error) {
+// deposit makes sure that the store has the recording, and tells its size and
+// whether it is there only now.
+func (a *Archive) deposit(ctx context.Context, id string) (size int64, came bool, err error) {
 	f, err := os.Open(a.path(id))
 	if errors.Is(err, fs.ErrNotExist) {
-		if _, gone := os.Stat(a.cfg.Recordings); gone != nil {
-			return 0, fmt.Errorf("archive: the folder of recordings cannot be read, is its disk there? %w", gone)
-		}
-		return 0, errMissing
+		return 0, false, errMissing
 	}
 	if err != nil {
-		return 0, fmt.Errorf("archive: %w", err)
+		return 0, false, fmt.Errorf("archive: %w", err)
 	}
 	defer f.Close()
 	before, err := f.Stat()
 	if err != nil {
-		return 0, fmt.Errorf("archive: %w", err)
+		return 0, false, fmt.Errorf("archive: %w", err)
 	}
-	there, err := a.stored(ctx, id, before.Size())
-	if err != nil || there {
-		return before.Size(), err
+	stored, there, err := a.stored(ctx, id)
+	if err != nil || there && stored == before.Size() {
+		return before.Size(), false, err
 	}
 	if err := a.put(ctx, id, f, before.Size()); err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	after, err := f.Stat()
 	if err != nil {
-		return 0, fmt.Errorf("archive: %w", err)
+		return 0, false, fmt.Errorf("archive: %w", err)
 	}
 	if after.Size() != before.Size() || !after.ModTime().Equal(before.ModTime()) {
-		return 0, errWriting
+		return 0, false, errWriting
 	}
-	return before.Size(), nil
+	return before.Size(), true, nil
 }
 
-// stored tells whether the store has the recording already. It is put under its
-// key whole or not at all, so that its size is proof.
-func (a *Archive) stored(ctx context.Context, id string, size int64) (bool, error) {
+// stored tells whether the store has a recording, and its size. It is put under
+// its key whole or not at all, so that its size is proof.
+func (a *Archive) stored(ctx context.Context, id string) (size int64, there bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, catalogPatience)
 	defer cancel()
 	o, err := a.cfg.Store.Open(ctx, station.RawKey(id))
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+		return 0, false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("archive: asking the store for a recording: %w", err)
+		return 0, false, fmt.Errorf("archive: asking the store for a recording: %w", err)
 	}
 	defer o.Close()
-	return o.Info().Size == size, nil
+	return o.Info().Size, true, nil
 }
 
 // progressInterval is how often a slow upload is told of.
@@ -157,31 +152,61 @@ func (c *counted) Seek(offset int64, whence int) (int64, error) {
 	return at, err
 }
 
-// explain says why there is no recording: nobody was heard, or it was lost. The
-// worker finds out the same and ends the job accordingly.
-func (a *Archive) explain(ctx context.Context, id string) {
-	ctx, cancel := context.WithTimeout(ctx, catalogPatience)
-	defer cancel()
-	switch live, err := a.cfg.Lives.Live(ctx, id); {
-	case err != nil:
-		a.cfg.Logger.Warn("a live without a recording, and the catalog does not say whether anybody was heard", "live_id", id, "err", err)
-	case live.Stats.Duration > 0:
-		a.cfg.Logger.Error("the recording of a live is gone from this disk: it will have no replay", "live_id", id, "duration", live.Stats.Duration)
-	default:
-		a.cfg.Logger.Info("a live without a recording: nobody was heard", "live_id", id)
+// doWithout deals with a job that has no recording on this disk: somebody put it
+// into the store by hand, nothing was recorded, or it was lost. Lost it goes to a
+// worker all the same, whose failure shows people what to put where.
+func (a *Archive) doWithout(ctx context.Context, job station.Job) error {
+	if err := a.marked(); err != nil {
+		return err
 	}
+	_, there, err := a.stored(ctx, job.LiveID)
+	if err != nil {
+		return err
+	}
+	live, err := a.live(ctx, job.LiveID)
+	if err != nil {
+		return err
+	}
+	switch {
+	case there:
+		a.cfg.Logger.Info("a recording that is not on this disk is in the store", "live_id", job.LiveID)
+	case live.Stats.Duration > 0:
+		a.cfg.Logger.Error("the recording of a live is gone from this disk: it will have no replay", "live_id", job.LiveID, "duration", live.Stats.Duration)
+	default:
+		a.cfg.Logger.Info("a live without a recording: nobody was heard", "live_id", job.LiveID)
+	}
+	return a.handOn(ctx, job, !there && live.Stats.Duration == 0)
 }
 
-// handOn makes the job one for workers. The queue away is no failure: the
-// catalog remembers.
-func (a *Archive) handOn(ctx context.Context, job station.Job) error {
+func (a *Archive) live(ctx context.Context, id string) (station.Live, error) {
 	ctx, cancel := context.WithTimeout(ctx, catalogPatience)
 	defer cancel()
-	if err := a.cfg.Jobs.Deposited(ctx, job.LiveID); err != nil {
+	live, err := a.cfg.Lives.Live(ctx, id)
+	if err != nil {
+		return station.Live{}, fmt.Errorf("archive: asking the catalog for a live without a recording: %w", err)
+	}
+	return live, nil
+}
+
+// handOn makes the job one for workers, or ends it when nothing was recorded.
+func (a *Archive) handOn(ctx context.Context, job station.Job, nothing bool) error {
+	short, cancel := context.WithTimeout(ctx, catalogPatience)
+	defer cancel()
+	if err := a.cfg.Jobs.Deposited(short, job.LiveID, nothing); err != nil {
 		return fmt.Errorf("archive: telling the catalog of an uploaded recording: %w", err)
 	}
+	if !nothing {
+		a.enqueue(ctx, job)
+	}
+	return nil
+}
+
+// enqueue asks for the replay. The queue away is no failure: the catalog
+// remembers.
+func (a *Archive) enqueue(ctx context.Context, job station.Job) {
+	ctx, cancel := context.WithTimeout(ctx, catalogPatience)
+	defer cancel()
 	if err := a.cfg.Queue.Enqueue(ctx, job.LiveID, job.Priority); err != nil {
 		a.cfg.Logger.Warn("the queue does not answer: the replay will be asked for again", "live_id", job.LiveID, "err", err)
 	}
-	return nil
 }
