@@ -10,6 +10,7 @@ import (
 var (
 	ErrNotFound = errors.New("not found")
 	ErrFull     = errors.New("maximum number of lives reached")
+	ErrBusy     = errors.New("this creator has too many lives on air")
 	ErrClaimed  = errors.New("another worker holds this job")
 	ErrJobOver  = errors.New("this job is over")
 	ErrFenced   = errors.New("the claim on this job was lost to another worker")

@@ -3,7 +3,6 @@ package station
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -54,10 +53,7 @@ func (l *lookup[V]) get(ctx context.Context, key string) (V, error) {
 		if err == nil || errors.Is(err, ErrNotFound) {
 			l.found.Add(key, finding[V]{v, err, l.now().Add(l.keep)})
 		}
-		if ctx.Err() != nil && err != nil && !errors.Is(err, ErrAway) {
-			err = fmt.Errorf("%w: %w", ErrAway, err)
-		}
-		return v, err
+		return v, awayIf(ctx.Err() != nil && err != nil, err)
 	})
 	select {
 	case a := <-answer:

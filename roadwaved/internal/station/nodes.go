@@ -32,22 +32,20 @@ func (s *Station) absent(ctx context.Context) {
 	}
 }
 
-// closeDead closes the lives of daemons that have been down for NodePatience.
+// closeDead looks at the other daemons and their lives, and closes the lives of
+// those that have been down for NodePatience.
 //
 // That is how long they were seen to be down, look after look, with the board
 // answering: one that forgot everything, or was away, or a pause of this process
 // begin it anew, and daemons that live present themselves before it is over.
 // Several daemons may do it at once: the first end of a live counts.
 func (s *Station) closeDead(ctx context.Context) {
-	up, err := s.nodesUp(ctx)
+	up, boardErr := s.nodesUp(ctx)
 	now := s.cfg.Now()
-	if err != nil || now.Sub(s.watch.looked) > s.cfg.Lease {
+	if boardErr != nil || now.Sub(s.watch.looked) > s.cfg.Lease {
 		s.watch.down = nil
 	}
 	s.watch.looked = now
-	if err != nil {
-		return // present has said so
-	}
 	maps.DeleteFunc(s.watch.down, func(node string, _ time.Time) bool { return up[node] })
 	lives, err := s.livesElsewhere(ctx)
 	if err != nil {
@@ -55,6 +53,10 @@ func (s *Station) closeDead(ctx context.Context) {
 			s.cfg.Logger.Warn("lives of daemons that died may still be on air, looking again", "err", err)
 		}
 		return
+	}
+	s.elsewhere.setLives(lives, up)
+	if boardErr != nil {
+		return // present has said so
 	}
 	down := make(map[string]time.Time)
 	for _, l := range lives {
@@ -84,6 +86,7 @@ func (s *Station) nodesUp(ctx context.Context) (map[string]bool, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.elsewhere.setNodes(nodes)
 	up := make(map[string]bool, len(nodes))
 	for _, n := range nodes {
 		up[n.Name] = true
@@ -132,30 +135,4 @@ func (s *Station) listLives(ctx context.Context, q LiveQuery) ([]Live, error) {
 		return nil, fmt.Errorf("station: listing lives: %w", err)
 	}
 	return page, nil
-}
-
-// Peer finds the daemon that has a live on air. It is false for one on air here,
-// for one that is over or unknown, and when its daemon is down or cannot be
-// reached. It waits for two seconds at most.
-func (s *Station) Peer(ctx context.Context, liveID string) (Node, bool) {
-	if s.cfg.Nodes == nil || s.holds(liveID) {
-		return Node{}, false
-	}
-	n, err := s.peers.get(ctx, liveID)
-	return n, err == nil && n.URL != ""
-}
-
-func (s *Station) findPeer(ctx context.Context, liveID string) (Node, error) {
-	l, err := s.cfg.Lives.Live(ctx, liveID)
-	if err != nil {
-		return Node{}, err
-	}
-	if l.State != OnAir || l.Node == s.cfg.Node {
-		return Node{}, ErrNotFound
-	}
-	n, err := s.cfg.Nodes.Node(ctx, l.Node)
-	if err != nil {
-		return Node{}, fmt.Errorf("station: looking for the daemon of live %s: %w", liveID, err)
-	}
-	return n, nil
 }

@@ -248,45 +248,6 @@ func TestDeadNodeCatalogAway(t *testing.T) {
 	})
 }
 
-func TestPeer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		st := newStreet()
-		a, killA := st.house(t, "a")
-		b, _ := st.house(t, "b")
-		time.Sleep(time.Second)
-		l := a.open(t)
-		if n, ok := b.Peer(t.Context(), l.ID); !ok || n != (station.Node{Name: "a", URL: "http://a"}) {
-			t.Errorf("the live of a is at %+v (%v)", n, ok)
-		}
-		if n, ok := a.Peer(t.Context(), l.ID); ok {
-			t.Errorf("its own live is at %+v", n)
-		}
-		if n, ok := b.Peer(t.Context(), "nowhere"); ok {
-			t.Errorf("an unknown live is at %+v", n)
-		}
-		asked := st.catalog.lookups.Load()
-		for range 1000 {
-			b.Peer(t.Context(), l.ID)
-			b.Peer(t.Context(), "nowhere")
-		}
-		if n := st.catalog.lookups.Load() - asked; n != 0 {
-			t.Errorf("the catalog was asked %d times more", n)
-		}
-		over := a.open(t)
-		if err := a.Close(t.Context(), over.ID, station.End{}); err != nil {
-			t.Fatal(err)
-		}
-		if n, ok := b.Peer(t.Context(), over.ID); ok {
-			t.Errorf("a live that is over is at %+v", n)
-		}
-		killA()
-		time.Sleep(31 * time.Second)
-		if n, ok := b.Peer(t.Context(), l.ID); ok {
-			t.Errorf("the live of a daemon that died is at %+v", n)
-		}
-	})
-}
-
 // A daemon that stops says so.
 func TestAbsent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -8,8 +8,9 @@ import (
 )
 
 // Run renews the slots of the lives on air here, writes the ends that the
-// catalog did not take at once, and closes the lives of daemons that died, until
-// ctx ends; then it returns nil. Lives go on without it for one lease.
+// catalog did not take at once, closes the lives of daemons that died, and looks
+// for lives here that another daemon closed, until ctx ends; then it returns nil.
+// Lives go on without it for one lease.
 func (s *Station) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	// Side by side: a catalog that hangs must not cost a slot.
@@ -18,6 +19,7 @@ func (s *Station) Run(ctx context.Context) error {
 	if s.cfg.Nodes != nil {
 		wg.Go(func() { every(ctx, s.cfg.Lease/3, s.present) })
 		wg.Go(func() { every(ctx, s.cfg.Lease/3, s.closeDead) })
+		wg.Go(func() { every(ctx, lookAfter, s.findLost) })
 	}
 	wg.Wait()
 	if s.cfg.Nodes != nil {

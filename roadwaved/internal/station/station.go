@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/time/rate"
 )
 
 // MessageFull is what a creator reads who is refused for want of a slot (M13).
@@ -21,6 +22,7 @@ const (
 	openPatience    = 5 * time.Second // all of Open
 	startPatience   = 4 * time.Second // of it, up to the catalog's answer
 	boardPatience   = 2 * time.Second
+	peerPatience    = 2 * time.Second // where there is an older answer, or another place to ask
 	diskPatience    = 2 * time.Second
 	catalogPatience = 15 * time.Second
 )
@@ -43,6 +45,11 @@ type Config struct {
 	// daemons that died. It must not block. It may hear of a live twice and,
 	// after a crash, never: the jobs that are [JobUploading] are the truth.
 	OnEnd func(liveID string)
+	// OnLost hears of each live that runs here and is over in the catalog: another
+	// daemon took this one to be dead. End its broadcast, which closes it here
+	// too. It must not block; it hears of the live every minute until then.
+	// Default: nothing.
+	OnLost func(liveID string)
 	// Node is this daemon's name in the catalog. Two daemons that run at the
 	// same time must not share one; a daemon that restarts should keep its own.
 	// Default "local".
@@ -54,6 +61,11 @@ type Config struct {
 	NodePatience time.Duration
 	// MaxLives is the capacity limit of all daemons together. Default 100.
 	MaxLives int
+	// MaxLivesPerCreator is how many lives one creator may have on air, whether
+	// they are heard or not; a phone that crashed needs a second one until its
+	// first is found to be over. [AnonymousCreator] is many people and may have
+	// any number. Default 0: no limit.
+	MaxLivesPerCreator int
 	// Lease is how long the slot of a daemon that died stays taken, 3 s or more.
 	// Default 30 s. Slots are renewed three times in that time.
 	Lease time.Duration
@@ -74,6 +86,9 @@ func (c *Config) fill() error {
 	if c.MaxLives < 1 {
 		return fmt.Errorf("station: MaxLives is %d, it must be 1 or more", c.MaxLives)
 	}
+	if c.MaxLivesPerCreator < 0 {
+		return fmt.Errorf("station: MaxLivesPerCreator is %d, it must be 0 or more", c.MaxLivesPerCreator)
+	}
 	if c.Lease < 3*time.Second {
 		return fmt.Errorf("station: Lease is %v, it must be 3 s or more", c.Lease)
 	}
@@ -88,6 +103,9 @@ func (c *Config) fill() error {
 	}
 	if c.OnEnd == nil {
 		c.OnEnd = func(string) {}
+	}
+	if c.OnLost == nil {
+		c.OnLost = func(string) {}
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -110,9 +128,12 @@ func (nobody) Finish(context.Context, string) Figures { return Figures{} }
 // each daemon keeps to MaxLives by itself. No live on air is ever cut for
 // either.
 type Station struct {
-	cfg   Config
-	peers *lookup[Node] // by live id
-	watch watch         // of Run alone
+	cfg       Config
+	elsewhere atlas
+	strangers *lookup[Live] // by id
+	nodes     *lookup[Node] // by name, of those not in the atlas
+	asking    *rate.Limiter // of what is asked about strangers
+	watch     watch         // of Run alone
 
 	mu   sync.Mutex
 	here map[string]*broadcast // by live id, from before its slot until its end is in the catalog
@@ -131,18 +152,19 @@ func New(cfg Config) (*Station, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
-	s := &Station{cfg: cfg, here: make(map[string]*broadcast)}
-	s.peers = newLookup(time.Second, boardPatience, cfg.Now, s.findPeer)
+	s := &Station{cfg: cfg, here: make(map[string]*broadcast), asking: rate.NewLimiter(askRate, askBurst)}
+	s.strangers = newLookup(time.Second, peerPatience, cfg.Now, s.findStranger)
+	if cfg.Nodes != nil {
+		s.nodes = newLookup(time.Second, boardPatience, cfg.Now, cfg.Nodes.Node)
+	}
 	return s, nil
 }
 
 // Open puts a live on air: it takes a slot and writes the live into the catalog.
 // The error is an [*InvalidError] when the request cannot be met, [ErrFull] when
-// every slot is taken (tell the creator [MessageFull]), and [ErrAway] when the
+// every slot is taken (tell the creator [MessageFull]), [ErrBusy] when the creator
+// has too many lives on air (tell them [MessageBusy]), and [ErrAway] when the
 // catalog did not answer for five seconds.
-//
-// A creator may have several lives at once: a phone that crashed must be able to
-// start again before its old live is found to be over.
 func (s *Station) Open(ctx context.Context, r Request) (Live, error) {
 	r, err := r.normal()
 	if err != nil {
@@ -165,43 +187,53 @@ func (s *Station) Open(ctx context.Context, r Request) (Live, error) {
 		Node:              s.cfg.Node,
 	}
 	begin := time.Now()
-	if err := s.takeSlot(ctx, l); err != nil {
-		return Live{}, err
-	}
 	cctx, cancel := context.WithDeadline(ctx, begin.Add(startPatience))
 	defer cancel()
+	late := func() bool { return cctx.Err() != nil && ctx.Err() == nil }
+	elsewhere, err := s.livesOf(cctx, l.CreatorID)
+	if err != nil {
+		return Live{}, awayIf(late(), err)
+	}
+	if err := s.takeSlot(ctx, l, elsewhere); err != nil {
+		return Live{}, err
+	}
 	if err := s.cfg.Lives.StartLive(cctx, l); err != nil {
-		late := cctx.Err() != nil && ctx.Err() == nil
 		// It may have been written all the same: the answer can be what got lost.
+		late := late()
 		s.undo(ctx, l.ID, begin.Add(openPatience), late)
-		if late && !errors.Is(err, ErrAway) {
-			err = fmt.Errorf("%w: %w", ErrAway, err)
-		}
-		return Live{}, fmt.Errorf("station: writing the new live into the catalog: %w", err)
+		return Live{}, fmt.Errorf("station: writing the new live into the catalog: %w", awayIf(late, err))
 	}
 	s.cfg.Journal.Add([]Event{l.startEvent()}, nil)
 	s.cfg.Logger.Info("live on air", "live_id", l.ID, "creator_id", l.CreatorID, "zone_geo", l.ZoneGeo)
 	return l, nil
 }
 
+// awayIf tells that a catalog did not answer in time.
+func awayIf(late bool, err error) error {
+	if late && !errors.Is(err, ErrAway) {
+		return fmt.Errorf("%w: %w", ErrAway, err)
+	}
+	return err
+}
+
 // takeSlot counts the live in, on the board and here.
-func (s *Station) takeSlot(ctx context.Context, l Live) error {
+func (s *Station) takeSlot(ctx context.Context, l Live, elsewhere int) error {
 	s.mu.Lock()
-	full := s.onAirLocked() >= s.cfg.MaxLives
-	if !full {
+	err := s.admissible(l, elsewhere)
+	if err == nil {
 		s.here[l.ID] = &broadcast{live: l, final: make(chan struct{})}
 	}
 	s.mu.Unlock()
-	if full {
-		return fmt.Errorf("station: %d lives on air: %w", s.cfg.MaxLives, ErrFull)
+	if err != nil {
+		return err
 	}
 	bctx, cancel := context.WithTimeout(ctx, boardPatience)
 	defer cancel()
-	err := s.cfg.Board.Acquire(bctx, l.ID, s.cfg.MaxLives, s.cfg.Lease)
+	err = s.cfg.Board.Acquire(bctx, l.ID, s.cfg.MaxLives, s.cfg.Lease)
 	switch {
 	case errors.Is(err, ErrFull):
 		s.forget(l.ID)
-		return fmt.Errorf("station: %d lives on air: %w", s.cfg.MaxLives, ErrFull)
+		return s.full()
 	case err != nil && ctx.Err() != nil:
 		s.forget(l.ID)
 		s.releaseSlot(context.WithoutCancel(ctx), l.ID)
@@ -219,7 +251,13 @@ func (s *Station) takeSlot(ctx context.Context, l Live) error {
 func (s *Station) OnAir() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.onAirLocked()
+	n := 0
+	for _, b := range s.here {
+		if b.end == nil {
+			n++
+		}
+	}
+	return n
 }
 
 // Lives gives the ids of the lives on air in this process.
@@ -233,14 +271,4 @@ func (s *Station) Lives() []string {
 		}
 	}
 	return ids
-}
-
-func (s *Station) onAirLocked() int {
-	n := 0
-	for _, b := range s.here {
-		if b.end == nil {
-			n++
-		}
-	}
-	return n
 }

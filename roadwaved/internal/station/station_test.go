@@ -182,6 +182,7 @@ func TestNewRefuses(t *testing.T) {
 		"no board":    func(c *station.Config) { c.Board = nil },
 		"hasty watch": func(c *station.Config) { c.NodePatience = time.Second },
 		"no capacity": func(c *station.Config) { c.MaxLives = -1 },
+		"no creators": func(c *station.Config) { c.MaxLivesPerCreator = -1 },
 		"short lease": func(c *station.Config) { c.Lease = time.Second },
 	} {
 		cfg := good

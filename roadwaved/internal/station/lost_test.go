@@ -1,0 +1,68 @@
+package station_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/roadwave/roadwave/roadwaved/internal/station"
+)
+
+// A daemon that only the board does not hear of finds that its live was closed,
+// and ends it.
+func TestLostHere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newStreet()
+		st.house(t, "b")
+		var lost endLog
+		cut := &flakyNodes{Nodes: st.nodes.Nodes} // its own way to the board
+		h := &house{catalog: st.catalog, board: st.board, ends: &endLog{}, log: &logText{}}
+		var end func(id string)
+		h.restart(t, station.Config{Nodes: cut, Node: "a", OnLost: func(id string) { lost.add(id); end(id) }})
+		end = func(id string) {
+			if err := h.Close(t.Context(), id, station.End{Reason: station.EndShutdown}); err != nil {
+				t.Error(err)
+			}
+		}
+		running(t, h.Run)
+		time.Sleep(time.Second)
+		l := h.open(t)
+		time.Sleep(10 * time.Minute)
+		if ids := lost.take(); len(ids) != 0 {
+			t.Errorf("lost %v, with the board there", ids)
+		}
+		cut.fail(errAway)
+		time.Sleep(4 * time.Minute)
+		if got := st.state(t, l.ID); got != station.Lost {
+			t.Fatalf("the live is %s, want others to have closed it", got)
+		}
+		if ids := lost.take(); !slices.Equal(ids, []string{l.ID}) || h.OnAir() != 0 || !strings.Contains(h.log.String(), "believed this one to be dead") {
+			t.Errorf("lost %v, %d on air; log:\n%s", ids, h.OnAir(), h.log)
+		}
+	})
+}
+
+// What nobody closed is not lost: the catalog away, lives that begin and end.
+func TestNotLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var lost endLog
+		h := newHouse(t, station.Config{Nodes: newStreet().nodes, OnLost: lost.add})
+		h.run(t)
+		h.open(t)
+		for range 10 {
+			time.Sleep(59*time.Second + 500*time.Millisecond)
+			over := h.open(t)
+			h.catalog.fail(errors.New("away"))
+			_ = h.Close(t.Context(), over.ID, station.End{})
+			time.Sleep(time.Second)
+			h.catalog.fail(nil)
+		}
+		time.Sleep(5 * time.Minute)
+		if ids := lost.take(); len(ids) != 0 || h.OnAir() != 1 {
+			t.Errorf("lost %v, %d on air", ids, h.OnAir())
+		}
+	})
+}
