@@ -89,6 +89,10 @@ func (a *API) whereItIs(here http.HandlerFunc) http.HandlerFunc {
 			here(w, r)
 			return
 		}
+		if peer.Host == "" {
+			writeProblem(w, unavailable())
+			return
+		}
 		ctx, cancel := context.WithCancel(context.WithValue(r.Context(), peerKey{}, peer))
 		defer cancel()
 		if strings.HasSuffix(r.URL.Path, "/events") {
@@ -105,7 +109,9 @@ func (a *API) whereItIs(here http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// peerOf is the daemon that a request is for, unless that is this one.
+// peerOf is the daemon that a request is for, unless that is this one. It has no
+// host where the live is not here and cannot be reached now: to call it unknown
+// would make players and proxies give up on it.
 func (a *API) peerOf(r *http.Request) (*url.URL, bool) {
 	id := r.PathValue("live_id")
 	if r.Method == http.MethodOptions || r.Header.Get(forwardedHeader) != "" || len(id) > maxID || a.config.Here(id) {

@@ -130,6 +130,26 @@ func TestForwardingToNobody(t *testing.T) {
 	}
 }
 
+// A live that is not here and cannot be reached now is not called unknown.
+func TestForwardingNowhere(t *testing.T) {
+	a := newAPI(t, func(c *api.Config) {
+		c.Here = func(string) bool { return false }
+		c.Peer = func(context.Context, string) (*url.URL, bool) { return &url.URL{}, true }
+	})
+	for _, request := range []string{
+		"GET /live/" + onAirID + "/index.m3u8", "PATCH /whip/" + onAirID, "DELETE /whip/" + onAirID, "GET /whip/" + onAirID + "/events",
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		w := do(a, method, path)
+		if w.Code != 503 || w.Header().Get("Retry-After") == "" || w.Header().Get("Cache-Control") != "no-store" || !strings.Contains(w.Body.String(), `"unavailable"`) {
+			t.Errorf("%s: %d %v %s", request, w.Code, w.Header(), w.Body)
+		}
+	}
+	if w := do(a, "GET", "/live/"+onAirID+"/index.m3u8", api.Forwarded, "1"); w.Body.String() != "media" {
+		t.Errorf("sent on to here: %d %s", w.Code, w.Body)
+	}
+}
+
 // One address has so many places, and gets them back.
 func TestStreamsOfOneAddressAreBounded(t *testing.T) {
 	a := newAPI(t, func(c *api.Config) { c.Limits.Streams, c.TrustedProxies = 1, prefixes("127.0.0.0/8") })

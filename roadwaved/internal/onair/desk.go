@@ -20,8 +20,10 @@ import (
 type Config struct {
 	// Recordings is the folder of raw Opus; it is created. Required.
 	Recordings string
-	// Lives tells whether a live that is not here was ever on air: its media
-	// are then gone (410) rather than unknown (404). Required.
+	// Lives tells what a live is whose media are not here: gone (410) when it is
+	// over, unknown (404), or to be had later (503). It is asked once for each
+	// request, whatever the id: a [station.Station] keeps strangers' questions
+	// from the catalog. Required.
 	Lives interface {
 		Live(ctx context.Context, id string) (station.Live, error)
 	}
@@ -209,7 +211,7 @@ func (d *Desk) Recording(liveID string) bool {
 func (d *Desk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id, _, ok := strings.Cut(strings.TrimPrefix(r.URL.Path, "/live/"), "/")
 	if !ok {
-		missing(w, http.StatusNotFound)
+		noFile.write(w)
 		return
 	}
 	b, ok := d.Get(id)
@@ -218,24 +220,4 @@ func (d *Desk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	b.hls.ServeHTTP(w, r)
-}
-
-func (d *Desk) absent(w http.ResponseWriter, r *http.Request, id string) {
-	switch l, err := d.cfg.Lives.Live(r.Context(), id); {
-	case err == nil && l.State != station.OnAir:
-		missing(w, http.StatusGone)
-	case err == nil || errors.Is(err, station.ErrNotFound):
-		missing(w, http.StatusNotFound)
-	default:
-		d.cfg.Logger.Error("catalog does not answer", "live_id", id, "err", err)
-		missing(w, http.StatusServiceUnavailable)
-	}
-}
-
-// missing answers for media that are not here. The answer may be cached, but
-// not for long: a live that does not exist yet may begin.
-func missing(w http.ResponseWriter, status int) {
-	w.Header().Set("Cache-Control", "max-age=1")
-	w.Header().Set("Access-Control-Allow-Origin", "*")
-	http.Error(w, http.StatusText(status), status)
 }

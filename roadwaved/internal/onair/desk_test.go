@@ -2,7 +2,9 @@ package onair_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -97,17 +99,48 @@ func TestBroadcast(t *testing.T) {
 	}
 }
 
+// What is not here is said in the API's words. A live on air is never unknown:
+// players give up on that, and caches keep it.
 func TestAbsent(t *testing.T) {
-	desk, catalog := newDesk(t, onair.Config{})
-	if code, _ := status(desk, "/live/unknown/index.m3u8"); code != http.StatusNotFound {
-		t.Errorf("unknown: %d", code)
-	}
-	if code, _ := status(desk, "/live/live-1"); code != http.StatusNotFound {
-		t.Errorf("no file: %d", code)
-	}
-	catalog.err = errors.New("database is away")
-	if code, _ := status(desk, "/live/live-1/index.m3u8"); code != http.StatusServiceUnavailable {
-		t.Errorf("catalog away: %d", code)
+	away := fmt.Errorf("connection refused: %w", station.ErrAway)
+	for name, tt := range map[string]struct {
+		path  string
+		state station.LiveState
+		err   error
+
+		status int
+		code   string
+		detail string
+	}{
+		"unknown":         {"/live/unknown/index.m3u8", station.OnAir, nil, 404, "live-not-found", "Ce live n'existe pas."},
+		"no file":         {"/live/live-1", station.OnAir, nil, 404, "not-found", "Cette page n'existe pas."},
+		"over":            {"/live/live-1/index.m3u8", station.Ended, nil, 410, "live-over", station.MessageEnded},
+		"lost":            {"/live/live-1/opus/x.mp4", station.Lost, nil, 410, "live-over", station.MessageLost},
+		"on air":          {"/live/live-1/index.m3u8", station.OnAir, nil, 503, "unavailable", ""},
+		"catalog away":    {"/live/live-1/index.m3u8", station.OnAir, away, 503, "unavailable", ""},
+		"catalog failing": {"/live/live-1/index.m3u8", station.OnAir, errors.New("syntax error"), 503, "unavailable", ""},
+	} {
+		desk, catalog := newDesk(t, onair.Config{})
+		catalog.live.State, catalog.err = tt.state, tt.err
+		w := httptest.NewRecorder()
+		desk.ServeHTTP(w, httptest.NewRequest(http.MethodGet, tt.path, nil))
+		var p struct {
+			Title, Detail, Code string
+			Status              int
+		}
+		if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || w.Code != tt.status || p.Status != tt.status || p.Code != tt.code ||
+			p.Title != http.StatusText(tt.status) || tt.detail != "" && p.Detail != tt.detail || p.Detail == "" {
+			t.Errorf("%s: %d %s (%v)", name, w.Code, w.Body, err)
+		}
+		caching, again := "max-age=1", ""
+		if tt.status == http.StatusServiceUnavailable {
+			caching, again = "no-store", "5"
+		}
+		h := w.Header()
+		if h.Get("Content-Type") != "application/problem+json" || h.Get("Access-Control-Allow-Origin") != "*" ||
+			h.Get("Cache-Control") != caching || h.Get("Retry-After") != again {
+			t.Errorf("%s: %v", name, h)
+		}
 	}
 }
 
