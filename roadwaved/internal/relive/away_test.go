@@ -300,6 +300,63 @@ func TestFencedWhilePublishing(t *testing.T) {
 	})
 }
 
+// A pausedJobs is a worker that stands still: it renews nothing for a time.
+type pausedJobs struct {
+	station.Jobs
+	until time.Time
+}
+
+func (j pausedJobs) Renew(ctx context.Context, c station.Claim, until time.Time, step string, progress float64) error {
+	if time.Now().Before(j.until) {
+		return errors.Join(errors.New("standing still"), station.ErrAway)
+	}
+	return j.Jobs.Renew(ctx, c, until, step, progress)
+}
+
+// A worker that stood still while another made the replay writes nothing over it.
+// One that comes back before anybody else took the job goes on.
+func TestWritesOnlyWhileHeld(t *testing.T) {
+	for name, taken := range map[string]bool{"taken": true, "left": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHouse(t)
+				h.record()
+				h.cfg.Jobs = pausedJobs{h.catalog, time.Now().Add(5 * time.Minute)}
+				mp3 := "replay/" + relive.ReplayID(h.live.ID) + "/audio.mp3"
+				h.make(maker{work: func(ctx context.Context, m maker, job replay.Job) (replay.Result, error) {
+					time.Sleep(2 * time.Minute)
+					if taken {
+						if _, err := h.catalog.Claim(ctx, h.live.ID, "other", time.Now(), time.Hour); err != nil {
+							t.Error(err)
+						}
+						if err := h.store.Put(ctx, mp3, strings.NewReader("published")); err != nil {
+							t.Error(err)
+						}
+					}
+					return storing(ctx, m, job)
+				}})
+				if err := h.worker().Handle(t.Context(), h.live.ID); err != nil {
+					t.Error(err)
+				}
+				want, worker := "sound", "test"
+				if taken {
+					want, worker = "published", "other"
+				}
+				o, err := h.store.Open(t.Context(), mp3)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got, err := io.ReadAll(o); err != nil || string(got) != want {
+					t.Errorf("stored %q %v", got, err)
+				}
+				if j := h.job(); j.Worker != worker || (j.State == station.JobDone) == taken {
+					t.Errorf("job is %+v", j)
+				}
+			})
+		})
+	}
+}
+
 // A replay that takes far longer than its live is given up, and counted.
 func TestEndless(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

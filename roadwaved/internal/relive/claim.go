@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/roadwave/roadwave/replay"
@@ -34,6 +38,25 @@ func (j *job) progress() (step string, done float64) {
 	return j.step, j.done
 }
 
+// keeps notes when the claim was asked for that was given.
+func (j *job) keeps(asked time.Time) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.kept = asked
+}
+
+// held tells whether the claim is known to be this worker's still. Without news
+// for a lease somebody else may have it: this worker stood still, or the catalog
+// is away from here only.
+func (j *job) held() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if silent := time.Since(j.kept); silent >= j.worker.cfg.Lease {
+		return fmt.Errorf("the claim was not renewed for %v: %w", silent.Round(time.Second), station.ErrAway)
+	}
+	return nil
+}
+
 // renew keeps the claim until ctx ends, and ends the work when the claim is lost.
 func (j *job) renew(ctx context.Context, lost context.CancelCauseFunc) {
 	lease := j.worker.cfg.Lease
@@ -46,14 +69,17 @@ func (j *job) renew(ctx context.Context, lost context.CancelCauseFunc) {
 		case <-tick.C:
 		}
 		step, done := j.progress()
+		asked := time.Now()
 		err := ask(ctx, func(ctx context.Context) error {
 			return j.worker.cfg.Jobs.Renew(ctx, j.claim, j.worker.cfg.Now().Add(lease), step, done)
 		})
 		switch {
+		case err == nil:
+			j.keeps(asked)
 		case errors.Is(err, station.ErrFenced):
 			lost(err)
 			return
-		case err != nil && ctx.Err() == nil:
+		case ctx.Err() == nil:
 			j.log.Warn("claim not renewed, trying again", "err", err)
 		}
 	}
@@ -130,12 +156,25 @@ func lacks(err error) string {
 	switch {
 	case known:
 		return l.what
+	case errors.Is(err, errMissing):
+		return ""
 	case errors.Is(err, replay.ErrFFmpeg):
 		return "ffmpeg"
 	case errors.Is(err, station.ErrAway):
 		return "a service"
+	case local(err):
+		return theDisk
 	}
 	return ""
+}
+
+// local tells whether this machine's disk is the reason. FFmpeg says it in words;
+// a file that FFmpeg should have made and did not is the job's matter.
+func local(err error) bool {
+	_, path := errors.AsType[*fs.PathError](err)
+	_, link := errors.AsType[*os.LinkError](err)
+	return (path || link) && !errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOSPC) ||
+		err != nil && strings.Contains(err.Error(), "No space left on device")
 }
 
 // hopeless tells whether trying again cannot help.

@@ -43,7 +43,7 @@ func (j *job) download(ctx context.Context, live station.Live, folder string) (p
 	path = filepath.Join(folder, "recording"+station.RawExt)
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return "", fmt.Errorf("relive: a place for the recording: %w", err)
+		return "", &lack{theDisk, fmt.Errorf("a place for the recording: %w", err)}
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
 	d := &download{job: j, key: station.RawKey(live.ID), file: file, need: func(size int64) error {
@@ -53,12 +53,12 @@ func (j *job) download(ctx context.Context, live station.Live, folder string) (p
 	for barren := 0; ; {
 		before := d.have
 		err := d.part(ctx)
-		switch local := (*localError)(nil); {
+		switch final := (*finalError)(nil); {
 		case err == nil:
 			return path, nil
 		case ctx.Err() != nil:
 			return "", context.Cause(ctx)
-		case errors.As(err, &local):
+		case errors.As(err, &final):
 			return "", err
 		case d.have > before:
 			barren, last = 0, time.Now()
@@ -79,10 +79,10 @@ func (j *job) download(ctx context.Context, live station.Live, folder string) (p
 	}
 }
 
-// A localError is one that another try would meet again.
-type localError struct{ error }
+// A finalError is one that another try would meet again.
+type finalError struct{ error }
 
-func (e *localError) Unwrap() error { return e.error }
+func (e *finalError) Unwrap() error { return e.error }
 
 // part fetches what is still missing, or as much of it as comes.
 func (d *download) part(ctx context.Context) error {
@@ -100,9 +100,9 @@ func (d *download) part(ctx context.Context) error {
 	})
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return &localError{err}
+		return &finalError{fmt.Errorf("%w: %w", errMissing, err)}
 	case err != nil: // it would not give any recording
-		return &localError{&lack{theStore, err}}
+		return &finalError{&lack{theStore, err}}
 	}
 	err = d.goOn(object)
 	if err == nil {
@@ -127,14 +127,14 @@ func (d *download) goOn(object hls.Object) error {
 	d.info = info
 	if d.have == 0 {
 		if err := d.need(info.Size); err != nil {
-			return &localError{err}
+			return &finalError{err}
 		}
 		if err := d.file.Truncate(0); err != nil {
-			return &localError{err}
+			return &finalError{err}
 		}
 	}
 	if _, err := d.file.Seek(d.have, io.SeekStart); err != nil {
-		return &localError{err}
+		return &finalError{err}
 	}
 	_, err := object.Seek(d.have, io.SeekStart)
 	return err
@@ -148,7 +148,7 @@ func (d *download) copy(object io.Reader, alive func()) error {
 		alive()
 		if n > 0 {
 			if _, err := d.file.Write(buf[:n]); err != nil {
-				return &localError{err}
+				return &finalError{err}
 			}
 			d.have += int64(n)
 			d.report("download", fetched*float64(d.have)/float64(d.info.Size))

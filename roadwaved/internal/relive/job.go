@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"runtime/debug"
@@ -28,10 +27,16 @@ type job struct {
 	step    string
 	waiting string // for whom, instead of the step
 	done    float64
+	kept    time.Time // when the claim was last known to be held
 }
 
-// errNothing is the end of a job whose recording holds nothing to listen to.
-var errNothing = errors.New("nothing to listen to")
+var (
+	// errNothing is the end of a job whose recording holds nothing to listen to.
+	errNothing = errors.New("nothing to listen to")
+	// errMissing is a recording that should be in the store. A worker that does
+	// not find it cannot know that there is none: it may look into another store.
+	errMissing = errors.New("its recording is not in the object store")
+)
 
 // run makes and publishes the replay while the claim is renewed beside it. A
 // panic fails the job as an error does: it must be counted, or it would come
@@ -84,7 +89,7 @@ func (j *job) work(ctx context.Context) error {
 func (j *job) make(ctx context.Context, live station.Live) (replay.Result, error) {
 	folder, err := os.MkdirTemp(j.worker.cfg.TempDir, "relive-*")
 	if err != nil {
-		return replay.Result{}, fmt.Errorf("relive: a place for the recording: %w", err)
+		return replay.Result{}, &lack{theDisk, fmt.Errorf("a place for the recording: %w", err)}
 	}
 	defer func() {
 		if err := os.RemoveAll(folder); err != nil { // no reason to lose a replay
@@ -121,11 +126,10 @@ func (j *job) fetch(ctx context.Context, live station.Live, folder string) (path
 	path, err = j.download(ctx, live, folder)
 	raw := station.RawKey(live.ID)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && live.Stats.Duration > 0:
-		return "", fmt.Errorf("relive: the recording of this live of %v is not in the object store: put it back there as %q (its node may still have it in its data folder, the backup a copy) and reopen the job: %w",
-			live.Stats.Duration, raw, err)
-	case errors.Is(err, fs.ErrNotExist):
-		return "", fmt.Errorf("%w: the live was never heard", errNothing)
+	case errors.Is(err, errMissing):
+		return "", fmt.Errorf("relive: the worker %s finds no object %q: check that its object store is that of the daemons, "+
+			"else put the recording back there (the node %q may still have it in its data folder, the backup a copy), and reopen the job: %w",
+			j.worker.cfg.Name, raw, live.Node, err)
 	case err != nil:
 		return "", err
 	}

@@ -12,10 +12,11 @@ import (
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
 )
 
-// The services that may be away.
+// What may be away, or broken.
 const (
 	theCatalog = "the catalog"
 	theStore   = "the object store"
+	theDisk    = "the disk"
 )
 
 // The pauses between two tries double from one to the other.
@@ -86,15 +87,35 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// A patientStore keeps what a replay is made of while the store is away. A store
-// that refuses (its bucket is full, its keys are wrong) would refuse any replay.
+// rest keeps a worker that lacks something from taking one job after the other
+// from those that do not: the longer it lacks it, the longer it waits.
+func (w *Worker) rest(ctx context.Context, err error) {
+	if lacks(err) == "" {
+		w.lacking.Store(0)
+		return
+	}
+	n := min(w.lacking.Add(1), 6)
+	_ = sleep(ctx, min(firstPause<<(n-1), longestPause)) // it stops: no reason to wait
+}
+
+// A patientStore keeps what a replay is made of while the store is away, or while
+// nobody knows whose the job is: what another worker published is not written
+// over. A store that refuses (its bucket is full, its keys are wrong) would refuse
+// any replay.
 type patientStore struct {
 	hls.Store
 	job *job
 }
 
 func (s patientStore) Put(ctx context.Context, key string, body io.ReadSeeker) error {
-	err := s.job.patiently(ctx, theStore, s.job.worker.cfg.Patience, func() error {
+	patience := s.job.worker.cfg.Patience
+	if err := s.job.patiently(ctx, theCatalog, patience, s.job.held); err != nil {
+		return err
+	}
+	err := s.job.patiently(ctx, theStore, patience, func() error {
+		if err := s.job.held(); err != nil {
+			return err
+		}
 		return s.Store.Put(ctx, key, body)
 	})
 	if err != nil && ctx.Err() == nil {

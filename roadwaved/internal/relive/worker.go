@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -64,6 +65,8 @@ type Worker struct {
 	cfg Config
 	// room is shared by the jobs at work; one that kills workers has it alone.
 	room *semaphore.Weighted
+	// lacking counts the jobs in a row that this worker lacked something for.
+	lacking atomic.Int32
 }
 
 // everyone is all of a worker's room.
@@ -116,6 +119,7 @@ func (w *Worker) Handle(ctx context.Context, liveID string) error {
 	log := w.cfg.Logger.With("live_id", liveID)
 	died := w.died(ctx, liveID)
 	var claim station.Claim
+	asked := time.Now()
 	err := ask(ctx, func(ctx context.Context) (err error) {
 		claim, err = w.cfg.Jobs.Claim(ctx, liveID, w.cfg.Name, w.cfg.Now(), w.cfg.Lease)
 		return err
@@ -130,7 +134,7 @@ func (w *Worker) Handle(ctx context.Context, liveID string) error {
 	case err != nil:
 		return fmt.Errorf("relive: claiming the job: %w", err)
 	}
-	j := &job{worker: w, claim: claim, log: log, begun: w.cfg.Now(), share: 1}
+	j := &job{worker: w, claim: claim, log: log, begun: w.cfg.Now(), kept: asked, share: 1}
 	before := j.attempts(ctx) - 1
 	if before >= w.cfg.Attempts {
 		// Nobody came to say that they failed: a job that kills its process
@@ -141,7 +145,9 @@ func (w *Worker) Handle(ctx context.Context, liveID string) error {
 		j.share = everyone
 	}
 	log.Info("replay begun", "fence", claim.Fence, "attempt", before+1)
-	return j.finish(ctx, j.run(ctx))
+	made := j.run(ctx)
+	defer w.rest(ctx, made)
+	return j.finish(ctx, made)
 }
 
 // died tells whether the last attempt at a job ended without a word. Such a job

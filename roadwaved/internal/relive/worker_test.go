@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -69,7 +68,7 @@ func (h *house) over(heard time.Duration) station.Live {
 	}
 	end := station.End{At: now, State: station.Ended, Reason: station.EndCreator, Stats: station.LiveStats{Duration: heard}}
 	for _, err := range []error{
-		h.catalog.StartLive(h.t.Context(), l), h.catalog.EndLive(h.t.Context(), l.ID, end), h.catalog.Deposited(h.t.Context(), l.ID),
+		h.catalog.StartLive(h.t.Context(), l), h.catalog.EndLive(h.t.Context(), l.ID, end), h.catalog.Deposited(h.t.Context(), l.ID, false),
 	} {
 		if err != nil {
 			h.t.Fatal(err)
@@ -196,9 +195,8 @@ func TestNothingToHear(t *testing.T) {
 		return replay.Result{}, replay.ErrSilent
 	}
 	for name, prepare := range map[string]func(h *house){
-		"never recorded": func(*house) {},
-		"empty file":     func(h *house) { h.deposit(h.live.ID, nil) },
-		"headers only":   func(h *house) { h.deposit(h.live.ID, recorded(h.t, 0)) },
+		"empty file":   func(h *house) { h.deposit(h.live.ID, nil) },
+		"headers only": func(h *house) { h.deposit(h.live.ID, recorded(h.t, 0)) },
 		"silent": func(h *house) {
 			h.record()
 			h.make(maker{work: silent})
@@ -292,16 +290,28 @@ func TestParksWhatKills(t *testing.T) {
 	}
 }
 
-// A recording that was made and is not where it should be is no live without sound:
-// the message tells what to put where.
+// A worker that looks into another store, or a recording that was lost, makes no
+// live one that nobody heard: the message tells who misses what, and the job can be
+// begun again.
 func TestRecordingIsMissing(t *testing.T) {
-	h := newHouse(t)
-	h.live = h.over(time.Minute)
-	if err := h.worker().Handle(t.Context(), h.live.ID); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("got %v, want it delivered again", err)
-	}
-	if j := h.job(); j.State != station.JobPending || j.Attempts != 1 || !strings.Contains(j.Error, station.RawKey(h.live.ID)) {
-		t.Errorf("job is %+v", j)
+	for _, heard := range []time.Duration{time.Minute, 0} { // 0 is also that of a crash
+		h := newHouse(t)
+		h.live = h.over(heard)
+		for range 5 {
+			_ = h.worker().Handle(t.Context(), h.live.ID)
+		}
+		j := h.job()
+		if j.State != station.JobParked || !strings.Contains(j.Error, station.RawKey(h.live.ID)) || !strings.Contains(j.Error, "the worker test") {
+			t.Errorf("job is %+v", j)
+		}
+		h.record()
+		h.make(maker{work: made})
+		if err := errors.Join(h.catalog.Reopen(t.Context(), h.live.ID), h.worker().Handle(t.Context(), h.live.ID)); err != nil {
+			t.Error(err)
+		}
+		if j := h.job(); j.State != station.JobDone {
+			t.Errorf("job is %+v", j)
+		}
 	}
 }
 
@@ -328,6 +338,7 @@ func TestNamesDiffer(t *testing.T) {
 	for range 10 {
 		h := newHouse(t)
 		h.cfg.Name = ""
+		h.deposit(h.live.ID, nil)
 		if err := h.worker().Handle(t.Context(), h.live.ID); err != nil {
 			t.Fatal(err)
 		}
