@@ -41,6 +41,10 @@ type AudienceConfig struct {
 	// OnAir gives the lives on air in this process: it counts for those.
 	// Required.
 	OnAir func() []string
+	// OnAirElsewhere tells whether a live was on air on another daemon when that
+	// was last known: people may join it while the catalog is away, see
+	// [Station.OnAirElsewhere]. It must not block. Default: never.
+	OnAirElsewhere func(liveID string) bool
 	// OnCounters hears of the counters of a live on air here when they changed.
 	// It must not block. Default: nothing.
 	OnCounters func(liveID string, c Counters)
@@ -85,6 +89,9 @@ func (c *AudienceConfig) fill() error {
 	if c.SampleInterval < time.Second || c.SampleInterval%time.Second != 0 {
 		return fmt.Errorf("station: SampleInterval is %v, it must be a whole number of seconds", c.SampleInterval)
 	}
+	if c.OnAirElsewhere == nil {
+		c.OnAirElsewhere = func(string) bool { return false }
+	}
 	if c.OnCounters == nil {
 		c.OnCounters = func(string, Counters) {}
 	}
@@ -109,10 +116,11 @@ type Audience struct {
 	lives *lookup[Live]
 
 	mu      sync.Mutex
-	tallies map[string]*tally  // of the lives on air here
-	leaving map[string]leaving // lives that are over and may have visits
-	late    lateReactions      // not on the board
-	shown   shownCounters      // of the lives on air elsewhere
+	tallies map[string]*tally          // of the lives on air here
+	leaving map[string]leaving         // lives that are over and may have visits
+	owed    map[string]map[string]bool // visits to be closed, by live
+	late    lateReactions              // not on the board
+	shown   shownCounters              // of the lives on air elsewhere
 }
 
 // NewAudience makes an audience. It starts nothing: call [Audience.Run].
@@ -127,6 +135,7 @@ func NewAudience(cfg AudienceConfig) (*Audience, error) {
 		lives:   newLookup(2*time.Second, openPatience, cfg.Now, cfg.Lives.Live),
 		tallies: make(map[string]*tally),
 		leaving: make(map[string]leaving),
+		owed:    make(map[string]map[string]bool),
 		shown:   newShownCounters(),
 	}, nil
 }
@@ -235,28 +244,6 @@ func (a *Audience) visit(liveID, listenerID string) (Visit, error) {
 		return Visit{}, fmt.Errorf("station: a listener id of yesterday: %w", err)
 	}
 	return v, nil
-}
-
-// admit tells whether a live can be listened to: nil when it is on air here or
-// elsewhere.
-func (a *Audience) admit(ctx context.Context, liveID string) error {
-	a.mu.Lock()
-	_, over := a.leaving[liveID]
-	a.mu.Unlock()
-	if over {
-		return fmt.Errorf("station: live %s is over: %w", liveID, ErrGone)
-	}
-	if slices.Contains(a.cfg.OnAir(), liveID) {
-		return nil
-	}
-	l, err := a.lives.get(ctx, liveID)
-	switch {
-	case err != nil:
-		return fmt.Errorf("station: looking for live %.40q: %w", liveID, err)
-	case l.State != OnAir:
-		return fmt.Errorf("station: live %s is over: %w", liveID, ErrGone)
-	}
-	return nil
 }
 
 // touch tells the board of a listener; that it is away is no error.

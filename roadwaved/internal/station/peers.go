@@ -136,6 +136,13 @@ func (s *Station) Live(ctx context.Context, id string) (Live, error) {
 	return Live{}, fmt.Errorf("station: reading live %s: %w", id, err)
 }
 
+// OnAirElsewhere tells whether a live is on air on another daemon, as far as the
+// catalog said when it last answered.
+func (s *Station) OnAirElsewhere(id string) bool {
+	_, known := s.elsewhere.live(id)
+	return known
+}
+
 // ListLives lists lives as the catalog does; without it there is no list.
 func (s *Station) ListLives(ctx context.Context, q LiveQuery) ([]Live, error) {
 	return s.cfg.Lives.ListLives(ctx, q)

@@ -111,6 +111,47 @@ func TestPeersWhileServicesAreAway(t *testing.T) {
 	}
 }
 
+// People join a live on another daemon while the catalog is away or hangs, and
+// none that was never seen or is over.
+func TestJoinElsewhereCatalogAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		elsewhere := map[string]bool{"there": true}
+		s := newStudio(t, station.AudienceConfig{OnAirElsewhere: func(id string) bool { return elsewhere[id] }})
+		join := func(id string) error {
+			_, err := s.Join(t.Context(), station.Join{LiveID: id})
+			return err
+		}
+		s.catalog.fail(away)
+		for range 10 {
+			if err := join("there"); err != nil {
+				t.Error(err)
+			}
+			if err := join("who knows"); !errors.Is(err, station.ErrAway) {
+				t.Errorf("joining what was never seen: %v, want ErrAway", err)
+			}
+			time.Sleep(time.Minute)
+		}
+		s.catalog.fail(nil)
+		if err := join("there"); !errors.Is(err, station.ErrNotFound) {
+			t.Errorf("the catalog knows better: %v, want ErrNotFound", err)
+		}
+
+		hanging := &hangingCatalog{hang: true}
+		a, err := station.NewAudience(station.AudienceConfig{
+			Attendance: s.board, Journal: quietLog{}, Records: hanging, Lives: hanging,
+			Key: make([]byte, 32), OnAir: func() []string { return nil }, OnAirElsewhere: func(string) bool { return true },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Now()
+		if _, err := a.Join(t.Context(), station.Join{LiveID: "there"}); err != nil || time.Since(begin) > 3*time.Second {
+			t.Errorf("with a catalog that hangs: %v after %v", err, time.Since(begin))
+		}
+		time.Sleep(10 * time.Second) // nobody waits for that answer any more
+	})
+}
+
 // A board that was emptied knows nobody until all have presented themselves.
 func TestPeerBoardForgot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
