@@ -76,12 +76,18 @@ func away(err error) bool {
 		errors.As(err, &network) || errors.As(err, &errno) || errors.As(err, &connect) || pgconn.SafeToRetry(err)
 }
 
+// SQLSTATE codes of a statement that took, or waited, too long.
+const (
+	statementTimeout = "57014" // or somebody cancelled it
+	lockTimeout      = "55P03"
+)
+
 // later tells the SQLSTATE codes that say "not now".
 func later(code string) bool {
 	switch code {
 	case "57P01", "57P02", "57P03", "57P05", // shutting down, crashed, starting up, idle for too long
-		"57014",          // the statement timeout
-		"55P03",          // the lock timeout
+		statementTimeout,
+		lockTimeout,
 		"40001", "40P01", // serialization, deadlock
 		"25P03", // idle in a transaction
 		readOnly:

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -23,18 +24,29 @@ func durable(b *testing.B) *Catalog {
 // BenchmarkRecord writes 10 000 events in batches of 500, as the journal ships
 // them, and tells what they take on the disk with their indexes.
 func BenchmarkRecord(b *testing.B) {
+	for _, lives := range []int{1, 100} {
+		b.Run(fmt.Sprint("lives=", lives), func(b *testing.B) { benchmarkRecord(b, lives) })
+	}
+}
+
+func benchmarkRecord(b *testing.B, lives int) {
 	c := durable(b)
 	total := 0
 	for b.Loop() {
 		for range 20 {
-			if err := c.Record(b.Context(), visits(newestStart, 500), nil); err != nil {
+			batch := visits(newestStart, 500)
+			for i := range batch {
+				batch[i].LiveID = liveNumber(i % lives)
+			}
+			if err := c.Record(b.Context(), batch, nil); err != nil {
 				b.Fatal(err)
 			}
 		}
 		total += 10_000
 	}
 	b.ReportMetric(float64(total)/b.Elapsed().Seconds(), "events/s")
-	size, err := one(b.Context(), c, pgx.RowTo[int64], "SELECT sum(pg_total_relation_size(inhrelid))::bigint FROM pg_inherits WHERE inhparent = 'audit_events'::regclass")
+	size, err := one(b.Context(), c, pgx.RowTo[int64], `
+		SELECT sum(pg_total_relation_size(inhrelid))::bigint FROM pg_inherits WHERE inhparent IN ('audit_events'::regclass, 'audit_ids'::regclass)`)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -14,8 +14,8 @@ import (
 
 const day = 24 * time.Hour
 
-// partitionName is how the partition of a day is called.
-const partitionName = "audit_events_20060102"
+// partitionSuffix is what the name of the partition of a day ends with.
+const partitionSuffix = "_20060102"
 
 // days are the UTC days whose partitions are known to be there.
 type days struct {
@@ -72,8 +72,9 @@ func daysOf(events []station.Event) []time.Time {
 	return all
 }
 
-// withDays runs f, which writes events, with the partitions of these days there.
-func (c *Catalog) withDays(ctx context.Context, needed []time.Time, f func() error) error {
+// withDays runs f, which writes events, with the partitions of these days there,
+// and tells of more days that it needs.
+func (c *Catalog) withDays(ctx context.Context, needed []time.Time, f func() (more []time.Time, err error)) error {
 	for tries := 0; ; tries++ {
 		if !c.days.has(needed) {
 			if err := c.makeDays(ctx, needed); err != nil {
@@ -81,11 +82,12 @@ func (c *Catalog) withDays(ctx context.Context, needed []time.Time, f func() err
 			}
 			c.days.add(needed)
 		}
-		err := f()
+		more, err := f()
 		if !noPartition(err) || tries == 2 {
 			return err
 		}
 		c.days.forget() // another daemon dropped one
+		needed = append(needed, more...)
 	}
 }
 
@@ -113,75 +115,28 @@ func (c *Catalog) makeDays(ctx context.Context, needed []time.Time) error {
 }
 
 func (c *Catalog) makeDay(ctx context.Context, tx pgx.Tx, d time.Time) error {
-	name := d.Format(partitionName)
-	var there bool
-	if err := tx.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", name).Scan(&there); err != nil || there {
-		return err
-	}
-	if _, err := tx.Exec(ctx, "CREATE TABLE "+name+" (LIKE audit_events INCLUDING ALL)"); err != nil {
-		return err
-	}
-	_, err := tx.Exec(ctx, "ALTER TABLE audit_events ATTACH PARTITION "+name+" FOR VALUES FROM ('"+bound(d)+"') TO ('"+bound(d.Add(day))+"')")
-	if err == nil {
+	for _, table := range []string{"audit_ids", "audit_events"} {
+		name := table + d.Format(partitionSuffix)
+		var there bool
+		if err := tx.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", name).Scan(&there); err != nil {
+			return err
+		}
+		if there {
+			continue
+		}
+		if _, err := tx.Exec(ctx, "CREATE TABLE "+name+" (LIKE "+table+" INCLUDING ALL)"); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, "ALTER TABLE "+table+" ATTACH PARTITION "+name+
+			" FOR VALUES FROM ('"+bound(d)+"') TO ('"+bound(d.Add(day))+"')"); err != nil {
+			return err
+		}
 		c.log.Info("adding a partition to the audit log", "partition", name)
 	}
-	return err
+	return nil
 }
 
 // partitionsLock is held while partitions are made.
 const partitionsLock = 0x726f616477617665 // "roadwave"
 
 func bound(d time.Time) string { return d.Format("2006-01-02 00:00:00+00") }
-
-// ForgetEvents implements [station.Records]. It drops the partition of each
-// day, which takes no longer for many events than for few, and gives the disk
-// its space back.
-func (c *Catalog) ForgetEvents(ctx context.Context, before time.Time, dryRun bool) (int64, error) {
-	names, err := c.partitions(ctx)
-	if err != nil {
-		return 0, c.wrap(err, "listing the partitions of the audit log")
-	}
-	var total int64
-	for _, name := range names {
-		d, err := time.Parse(partitionName, name)
-		if err != nil || d.Add(day).After(before) {
-			continue
-		}
-		n, err := c.forgetDay(ctx, name, dryRun)
-		total += n
-		if err != nil {
-			return total, c.wrap(err, "dropping %s", name)
-		}
-	}
-	return total, nil
-}
-
-// partitions are those of the audit log, the oldest first.
-func (c *Catalog) partitions(ctx context.Context) ([]string, error) {
-	return list(ctx, c, pgx.RowTo[string], `
-		SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-		WHERE i.inhparent = 'audit_events'::regclass ORDER BY c.relname`)
-}
-
-// forgetDay drops a partition and tells how many events were in it.
-func (c *Catalog) forgetDay(ctx context.Context, name string, dryRun bool) (n int64, err error) {
-	err = c.write(ctx, func(tx pgx.Tx) error {
-		// Counting a hundred million rows takes its time, waiting for the lock
-		// must not: whoever writes events waits behind.
-		if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = '10min'; SET LOCAL lock_timeout = '2s'"); err != nil {
-			return err
-		}
-		if err := tx.QueryRow(ctx, "SELECT count(*) FROM "+name).Scan(&n); err != nil || dryRun {
-			return err
-		}
-		_, err := tx.Exec(ctx, "DROP TABLE "+name)
-		return err
-	})
-	if err != nil {
-		return 0, err
-	}
-	if !dryRun {
-		c.log.Info("partition of the audit log dropped", "partition", name, "events", n)
-	}
-	return n, nil
-}

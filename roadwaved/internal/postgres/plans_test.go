@@ -139,7 +139,8 @@ func fill(t *testing.T, c *Catalog, n int) {
 				(ARRAY['pending', 'running', 'uploading', 'parked', 'empty', 'done'])[1 + least(5, extract(epoch FROM started_at)::bigint / 90 % 5000)] AS s
 				FROM lives WHERE state <> 'on_air') AS l`, `
 		INSERT INTO replays SELECT live_id, live_id, title, 'Géo-neutre', started_at, 3600, '', -14, 0 FROM lives WHERE state <> 'on_air'`, `
-		INSERT INTO counter_samples SELECT live_id, started_at, 1, 1, 1, 1 FROM lives`, fmt.Sprintf(`
+		INSERT INTO counter_samples SELECT live_id, started_at, 1, 1, 1, 1 FROM lives`, `
+		INSERT INTO audit_lives SELECT live_id, started_at FROM lives`, fmt.Sprintf(`
 		INSERT INTO audit_events SELECT gen_random_uuid(), '%s'::timestamptz - random() * interval '9 days',
 				CASE WHEN i %% 5000 = 0 THEN 'report' WHEN i %% 50 = 0 THEN 'like' WHEN i %% 2 = 0 THEN 'join' ELSE 'leave' END,
 				md5((i %% 500)::text)::uuid, 'user-' || i %% 10007, '', 43.5, 7.1, '', 0, 0, 0, 0, 0, 0, 0, 0
@@ -251,6 +252,7 @@ func TestPlans(t *testing.T) {
 		{"events: user", events(station.EventQuery{UserID: "user-77"})},
 		{"events: reports", events(station.EventQuery{Kind: station.EventReport})},
 		{"events: joins", events(station.EventQuery{Kind: station.EventJoin})},
+		{"events: recorded", func() (int, error) { return 500, c.Record(ctx, visits(newestStart, 500), nil) }},
 		{"reactors", func() (int, error) { r, err := c.Reactors(ctx, liveNumber(50), station.Like); return len(r), err }},
 		{"samples", func() (int, error) { s, err := c.ListSamples(ctx, liveNumber(7)); return len(s), err }},
 	} {

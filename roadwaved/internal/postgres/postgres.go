@@ -86,9 +86,10 @@ func (c *Catalog) wrap(err error, doing string, args ...any) error {
 	return fmt.Errorf("postgres: "+doing+": %w", append(args, classify(c.target, err))...)
 }
 
-// write runs f in a transaction.
+// write runs f in a transaction, each statement of which sees what others have
+// committed meanwhile.
 func (c *Catalog) write(ctx context.Context, f func(tx pgx.Tx) error) error {
-	return pgx.BeginFunc(ctx, c.pool, f)
+	return pgx.BeginTxFunc(ctx, c.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, f)
 }
 
 // A querier is a transaction, or the pool.

@@ -89,7 +89,7 @@ func fresh(t testing.TB) *Catalog {
 	}
 	c := openAt(t, databaseURL)
 	t.Cleanup(func() { // before it is closed
-		_, err := c.pool.Exec(context.Background(), "TRUNCATE lives, replay_jobs, replays, counter_samples, audit_events, chores, secrets")
+		_, err := c.pool.Exec(context.Background(), "TRUNCATE lives, replay_jobs, replays, counter_samples, audit_events, audit_lives, audit_ids, chores, secrets")
 		if err != nil {
 			t.Error(err)
 			return

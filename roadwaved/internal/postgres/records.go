@@ -36,18 +36,23 @@ func scanEvent(row pgx.CollectableRow) (station.Event, error) {
 }
 
 // Record implements [station.Records]. Ids must be uuids.
+//
+// Whoever writes locks audit_lives, audit_ids, audit_events and counter_samples
+// in this order.
 func (c *Catalog) Record(ctx context.Context, events []station.Event, samples []station.Sample) error {
-	eventArgs, err := eventArrays(events)
-	if err != nil {
-		return err
+	for _, e := range events {
+		if !key(e.ID).Valid || (e.LiveID != "" && !key(e.LiveID).Valid) {
+			return fmt.Errorf("postgres: event %q of live %q: ids must be uuids in lower case", e.ID, e.LiveID)
+		}
 	}
 	sampleArgs, err := sampleArrays(samples)
 	if err != nil {
 		return err
 	}
-	err = c.withDays(ctx, daysOf(events), func() error {
-		return c.write(ctx, func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, insertEvents, eventArgs...); err != nil {
+	rows := distinct(events)
+	err = c.withDays(ctx, daysOf(events), func() (homes []time.Time, err error) {
+		return homes, c.write(ctx, func(tx pgx.Tx) error {
+			if homes, err = recordEvents(ctx, tx, rows); err != nil || len(samples) == 0 {
 				return err
 			}
 			_, err := tx.Exec(ctx, insertSamples, sampleArgs...)
@@ -57,9 +62,29 @@ func (c *Catalog) Record(ctx context.Context, events []station.Event, samples []
 	return c.wrap(err, "recording %d events and %d samples", len(events), len(samples))
 }
 
+// recordEvents writes those of distinct events that are new, and tells under
+// which days the ids of their lives are.
+func recordEvents(ctx context.Context, tx pgx.Tx, events []station.Event) (days []time.Time, err error) {
+	if len(events) == 0 {
+		return nil, nil
+	}
+	homes, err := findHomes(ctx, tx, events)
+	if err != nil {
+		return nil, err
+	}
+	days = slices.Collect(maps.Values(homes))
+	events, err = enroll(ctx, tx, events, homes)
+	if err != nil || len(events) == 0 {
+		return days, err
+	}
+	_, err = tx.Exec(ctx, insertEvents, eventArrays(events)...)
+	return days, err
+}
+
 // Rows go in by columns, one array each: one round trip and one plan for a whole
 // batch. They come sorted, so that two batches with the same rows wait for one
-// another instead of blocking one another.
+// another instead of blocking one another. An event that is there already though
+// nothing knows its id any more is left as it is.
 const (
 	insertEvents = `
 		INSERT INTO audit_events (` + eventColumns + `)
@@ -75,12 +100,7 @@ const (
 )
 
 // eventArrays are the arguments of insertEvents.
-func eventArrays(events []station.Event) ([]any, error) {
-	for _, e := range events {
-		if !key(e.ID).Valid || (e.LiveID != "" && !key(e.LiveID).Valid) {
-			return nil, fmt.Errorf("postgres: event %q of live %q: ids must be uuids in lower case", e.ID, e.LiveID)
-		}
-	}
+func eventArrays(events []station.Event) []any {
 	rows := slices.SortedFunc(slices.Values(events), func(a, b station.Event) int {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID))
 	})
@@ -102,7 +122,7 @@ func eventArrays(events []station.Event) ([]any, error) {
 		column(rows, func(e station.Event) int64 { return e.Stats.PeakListeners }),
 		column(rows, func(e station.Event) int64 { return e.Stats.Likes }),
 		column(rows, func(e station.Event) int64 { return e.Stats.Reports }),
-	}, nil
+	}
 }
 
 // sampleArrays are the arguments of insertSamples. Of samples with the same

@@ -20,9 +20,9 @@ const (
 
 // An Event is one line of the audit log, kept for 90 days (M24).
 //
-// Its identity is ID: written again, it is kept once. Who makes an event derives
-// the ID from what happened, so that whoever sees the same thing happen makes
-// the same event.
+// Its identity is ID: written again, with whatever time, it is kept once, as it
+// was written first. Who makes an event derives the ID from what happened to
+// which live, so that whoever sees the same thing happen makes the same event.
 type Event struct {
 	ID       string // a uuid
 	Kind     EventKind
@@ -83,7 +83,8 @@ type EventQuery struct {
 // Chores is the part of the catalog that says who does what once per day.
 type Chores interface {
 	// BeginChore takes a chore for who, for one lease. It is false when the
-	// chore is done for that day or another one is at it.
+	// chore is done for that day or another one is at it. A catalog that serves
+	// several machines may count leases by its own clock instead of by now.
 	BeginChore(ctx context.Context, c Chore, who string, now time.Time, lease time.Duration) (bool, error)
 	// FinishChore marks it done and keeps what came of it. [ErrFenced] when who
 	// lost it meanwhile.

@@ -133,6 +133,21 @@ CREATE INDEX audit_events_user_id ON audit_events (user_id, at, event_id) WHERE 
 -- What moderators and billing ask for; the rest is nearly all of the log.
 CREATE INDEX audit_events_rare ON audit_events (kind, at, event_id) WHERE kind IN ('live_start', 'live_end', 'report');
 
+-- Which events there are. One is the same whenever it is said to have happened,
+-- and an index over all partitions of the log cannot tell. The ids of a live are
+-- all in one partition, named audit_ids_20060102: that of the day on which its
+-- first event happened. It goes when the events of that day go.
+CREATE TABLE audit_lives (
+    live_id uuid PRIMARY KEY, -- zeros for events of no live
+    day     date NOT NULL
+);
+CREATE TABLE audit_ids (
+    day      date NOT NULL,
+    live_id  uuid NOT NULL,
+    event_id uuid NOT NULL,
+    PRIMARY KEY (live_id, event_id, day)
+) PARTITION BY RANGE (day);
+
 CREATE TABLE chores (
     name        text NOT NULL,
     day         text NOT NULL,

@@ -18,6 +18,7 @@ func TestRecords(t *testing.T, open func(t *testing.T) station.Records) {
 	for name, test := range map[string]func(t *testing.T, r station.Records){
 		"events/round trip":         eventRoundTrip,
 		"events/written again":      eventsAgain,
+		"events/at another time":    eventsAnotherTime,
 		"events/batches overlap":    eventsOverlap,
 		"events/all or nothing":     eventsAllOrNothing,
 		"events/queries":            eventQueries,
@@ -109,6 +110,58 @@ func eventsAgain(t *testing.T, r station.Records) {
 	ok(t, r.Record(t.Context(), events, nil))
 	ok(t, r.Record(t.Context(), append(slices.Clone(events), events...), nil)) // within one batch
 	same(t, eventIDs(all(t, r, station.EventQuery{LiveID: live})), eventIDs(events))
+}
+
+// What happened once may be seen by several, each with a clock of its own: the
+// first to write it is believed, whether the times are of one day or of many.
+func eventsAnotherTime(t *testing.T, r station.Records) {
+	live := uuid.NewString()
+	first := joins(live, noon, 5)
+	again := func(later time.Duration) []station.Event {
+		events := slices.Clone(first)
+		for i := range events {
+			events[i].At = events[i].At.Add(later)
+		}
+		return events
+	}
+	unchanged := func(when string, want []station.Event) {
+		t.Helper()
+		got := all(t, r, station.EventQuery{})
+		if len(got) != len(want) {
+			t.Fatalf("%s: %d events, want %d", when, len(got), len(want))
+		}
+		for i := range want {
+			if got[i].ID != want[i].ID || !got[i].At.Equal(micro(want[i].At)) {
+				t.Errorf("%s: %s at %v, want %s at %v", when, got[i].ID, got[i].At, want[i].ID, want[i].At)
+			}
+		}
+	}
+	ok(t, r.Record(t.Context(), append(slices.Clone(first), again(3*time.Second)...), nil))
+	unchanged("in the same batch", first)
+	for _, later := range []time.Duration{time.Microsecond, 5 * time.Second, 20 * time.Hour, 40 * 24 * time.Hour, -40 * 24 * time.Hour} {
+		ok(t, r.Record(t.Context(), again(later), nil))
+		unchanged("in a batch "+later.String()+" later", first)
+	}
+	late := join(live, noon.Add(time.Hour))
+	ok(t, r.Record(t.Context(), append(again(time.Minute), late), nil))
+	unchanged("with a new one", append(slices.Clone(first), late))
+
+	other := joins(uuid.NewString(), noon.Add(48*time.Hour), 20)
+	atOnce(t, 8, func(i int) error {
+		batch := slices.Clone(other)
+		for j := range batch {
+			batch[j].At = batch[j].At.Add(time.Duration(i) * 5 * time.Hour)
+		}
+		if i%2 == 1 {
+			slices.Reverse(batch)
+		}
+		return r.Record(t.Context(), batch, nil)
+	})
+	got := eventIDs(all(t, r, station.EventQuery{LiveID: other[0].LiveID}))
+	want := eventIDs(other)
+	slices.Sort(got)
+	slices.Sort(want)
+	same(t, got, want)
 }
 
 // Batches that share events come at the same time and in different orders, as
