@@ -2,7 +2,7 @@ package station_test
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -92,7 +92,7 @@ func (f *flaky) broken() error {
 	return f.err
 }
 
-var errAway = errors.New("connection refused")
+var errAway = fmt.Errorf("connection refused: %w", station.ErrAway)
 
 type flakyCatalog struct {
 	stationtest.Catalog

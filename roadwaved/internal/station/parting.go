@@ -62,6 +62,7 @@ func (a *Audience) sweepAll(ctx context.Context) {
 			a.board.doubt() // this process stood still: nobody could be heard of
 		}
 		last = now
+		a.settleAll(ctx)
 		a.sweep(ctx)
 		a.part(ctx)
 	})
@@ -77,7 +78,9 @@ func (a *Audience) sweep(ctx context.Context) {
 		}
 		if err := a.closeVisits(ctx, id, a.cfg.Silence, time.Time{}); err != nil && ctx.Err() == nil {
 			a.cfg.Logger.Warn("listeners who fell silent are still counted, trying again", "live_id", id, "err", err)
-			return
+			if later(err) {
+				return
+			}
 		}
 	}
 }
@@ -99,7 +102,9 @@ func (a *Audience) part(ctx context.Context) {
 		}
 		if err != nil && ctx.Err() == nil {
 			a.cfg.Logger.Warn("a live is over, its listeners are still to be counted out", "live_id", id, "err", err)
-			return
+			if later(err) {
+				return
+			}
 		}
 	}
 }

@@ -26,8 +26,10 @@ type Reacting struct {
 
 // React notes a reaction and tells whether it is the user's first of this kind;
 // the others change nothing. While the board is away every one seems the first,
-// and it is counted when the board is back. The error is an [*InvalidError],
-// [ErrNotFound], [ErrGone], [ErrCrowded] or [ErrAway] as with [Audience.Join].
+// and it is counted when the board is back. Without an error it is on disk here,
+// whatever becomes of this process. The error is an [*InvalidError],
+// [ErrNotFound], [ErrGone] or [ErrCrowded] as with [Audience.Join], and [ErrAway]
+// also when the disk takes nothing: it may be sent again.
 func (a *Audience) React(ctx context.Context, r Reacting) (first bool, err error) {
 	if err := r.normalize(); err != nil {
 		return false, err
@@ -50,10 +52,24 @@ func (a *Audience) React(ctx context.Context, r Reacting) (first bool, err error
 		}
 		first = true
 	}
-	if first {
-		a.cfg.Journal.Add([]Event{r.event(a.cfg.Now())}, nil)
+	return first, a.writeDown(ctx, r)
+}
+
+// writeDown puts a reaction on disk. One that is not the first too: the process
+// that heard of the first may have died before it was there, and the log keeps
+// it once.
+func (a *Audience) writeDown(ctx context.Context, r Reacting) error {
+	a.cfg.Journal.Add([]Event{r.event(a.cfg.Now())}, nil)
+	fctx, cancel := context.WithTimeout(ctx, diskPatience)
+	defer cancel()
+	err := a.cfg.Journal.Flush(fctx)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
 	}
-	return first, nil
+	return fmt.Errorf("station: a %s of live %s is not written down yet: %w: %w", r.Reaction, r.LiveID, ErrAway, err)
 }
 
 func (r *Reacting) normalize() (err error) {
@@ -101,17 +117,20 @@ func (r Reacting) event(at time.Time) Event {
 // lateReactions wait for the board, the oldest first.
 type lateReactions struct {
 	order   []lateReaction
-	known   map[lateReaction]bool
+	known   map[reactionKey]bool
 	origins map[lateOrigin]int
 }
 
 // What the board counts once, and what it limits.
 type (
-	lateReaction struct {
+	reactionKey struct {
 		liveID   string
 		reaction Reaction
 		userID   string
-		origin   string
+	}
+	lateReaction struct {
+		reactionKey
+		origin string
 	}
 	lateOrigin struct {
 		liveID   string
@@ -124,11 +143,11 @@ func (l lateReaction) from() lateOrigin { return lateOrigin{l.liveID, l.reaction
 
 // postpone keeps a reaction until the board is back.
 func (a *Audience) postpone(r Reacting) error {
-	l := lateReaction{r.LiveID, r.Reaction, r.UserID, r.Origin}
+	l := lateReaction{reactionKey{r.LiveID, r.Reaction, r.UserID}, r.Origin}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
-	case a.late.known[l]:
+	case a.late.known[l.reactionKey]:
 		return nil
 	case a.cfg.PerOriginReactions > 0 && a.late.origins[l.from()] >= a.cfg.PerOriginReactions:
 		return fmt.Errorf("station: a %s of live %s: %w", r.Reaction, r.LiveID, ErrCrowded)
@@ -136,15 +155,16 @@ func (a *Audience) postpone(r Reacting) error {
 		return fmt.Errorf("station: %d reactions wait for the board: %w", maxLate, ErrAway)
 	}
 	if a.late.known == nil {
-		a.late.known, a.late.origins = make(map[lateReaction]bool), make(map[lateOrigin]int)
+		a.late.known, a.late.origins = make(map[reactionKey]bool), make(map[lateOrigin]int)
 	}
 	a.late.order = append(a.late.order, l)
-	a.late.known[l] = true
+	a.late.known[l.reactionKey] = true
 	a.late.origins[l.from()]++
 	return nil
 }
 
-// catchUp tells the board what it missed.
+// catchUp tells the board what it missed. What it refuses is in the audit log
+// all the same, and must not hold up the rest.
 func (a *Audience) catchUp(ctx context.Context) {
 	for {
 		a.mu.Lock()
@@ -159,13 +179,18 @@ func (a *Audience) catchUp(ctx context.Context) {
 			_, err := a.cfg.Attendance.React(ctx, l.liveID, l.reaction, l.userID, l.origin, a.cfg.PerOriginReactions)
 			return err
 		})
-		if err != nil && !errors.Is(err, ErrCrowded) {
+		switch {
+		case err == nil || errors.Is(err, ErrCrowded):
+		case later(err):
 			return
+		default:
+			a.cfg.Logger.Error("the board refuses a reaction: it is in the audit log and not counted",
+				"live_id", l.liveID, "reaction", l.reaction, "err", err)
 		}
 		a.mu.Lock()
 		if len(a.late.order) > 0 && a.late.order[0] == l { // Finish may be here too
 			a.late.order = a.late.order[1:]
-			delete(a.late.known, l)
+			delete(a.late.known, l.reactionKey)
 		}
 		a.mu.Unlock()
 	}

@@ -46,7 +46,10 @@ func beside(t *testing.T, board *stationtest.Attendance, catalog *flakyCatalog, 
 		t.Fatal(err)
 	}
 	running(t, s.journal.Run)
-	cfg.Attendance, cfg.Journal, cfg.Records, cfg.Lives, cfg.Logger = s.board, s.journal, s.catalog, s.catalog, logger
+	if cfg.Attendance == nil {
+		cfg.Attendance = board
+	}
+	cfg.Journal, cfg.Records, cfg.Lives, cfg.Logger = s.journal, s.catalog, s.catalog, logger
 	cfg.Key = bytes.Repeat([]byte{1}, 32)
 	cfg.OnAir = func() []string {
 		s.mu.Lock()

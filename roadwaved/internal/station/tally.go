@@ -134,7 +134,9 @@ func (a *Audience) seed(ctx context.Context) {
 		err := a.seedLive(ctx, id)
 		if err != nil && ctx.Err() == nil {
 			a.cfg.Logger.Warn("likes and reports not given back to the board, trying again", "live_id", id, "err", err)
-			return // what is away for one live is away for all
+			if later(err) {
+				return // what is away for one live is away for all
+			}
 		}
 	}
 }

@@ -3,6 +3,8 @@ package station
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -19,21 +21,73 @@ func (a *Audience) closeVisits(ctx context.Context, liveID string, silence time.
 			return err
 		}
 		events := make([]Event, len(silent))
-		ids := make([]string, len(silent))
 		for i, d := range silent {
-			ids[i] = d.ID
 			events[i] = d.leaveEvent(d.until(end, a.cfg.Silence))
 		}
-		// On disk first: a visit that is closed is never seen again.
+		a.owe(liveID, silent)
 		a.cfg.Journal.Add(events, nil)
-		if err := a.cfg.Journal.Flush(ctx); err != nil {
+		if err := a.settle(ctx, liveID); err != nil || len(silent) < silentPage {
 			return err
 		}
-		err = a.board.do(ctx, func(ctx context.Context) error {
-			return a.cfg.Attendance.CloseVisits(ctx, liveID, ids...)
-		})
-		if err != nil || len(silent) < silentPage {
-			return err
+	}
+}
+
+// owe notes visits that are over by the log: the leave that was written down
+// stands, for the first one counts. They are closed as soon as disk and board
+// let it be, even when the listener is heard of again meanwhile: who is there
+// then is told to join again, as anybody who was counted out, and the log has
+// both visits as they were.
+func (a *Audience) owe(liveID string, over []Departure) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.owed[liveID] == nil {
+		a.owed[liveID] = make(map[string]bool)
+	}
+	for _, d := range over {
+		a.owed[liveID][d.ID] = true
+	}
+}
+
+// settle closes the visits to a live that are over by the log. They are on disk
+// first: a visit that is closed is never seen again.
+func (a *Audience) settle(ctx context.Context, liveID string) error {
+	a.mu.Lock()
+	ids := slices.Collect(maps.Keys(a.owed[liveID]))
+	a.mu.Unlock()
+	if err := a.cfg.Journal.Flush(ctx); err != nil {
+		return err
+	}
+	err := a.board.do(ctx, func(ctx context.Context) error {
+		return a.cfg.Attendance.CloseVisits(ctx, liveID, ids...)
+	})
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, id := range ids {
+		delete(a.owed[liveID], id)
+	}
+	if len(a.owed[liveID]) == 0 {
+		delete(a.owed, liveID)
+	}
+	return nil
+}
+
+// settleAll closes what could not be closed before.
+func (a *Audience) settleAll(ctx context.Context) {
+	a.mu.Lock()
+	lives := slices.Collect(maps.Keys(a.owed))
+	a.mu.Unlock()
+	for _, id := range lives {
+		if a.board.isDown() || ctx.Err() != nil {
+			return
+		}
+		if err := a.settle(ctx, id); err != nil && ctx.Err() == nil {
+			a.cfg.Logger.Warn("listeners who left by the audit log are still counted, trying again", "live_id", id, "err", err)
+			if later(err) {
+				return
+			}
 		}
 	}
 }
