@@ -41,6 +41,7 @@ func (d *daemon) openJanitor(context.Context) (err error) {
 		RawRetention:   d.cfg.RawRetention,
 		AuditRetention: d.cfg.AuditRetention,
 		AbortUploads:   d.abortUploads,
+		SweepTemp:      func(dryRun bool) (int, int64, error) { return sweepTemp(d.cfg.Data, dryRun) },
 		At:             d.cfg.CleanAt,
 		Who:            cmp.Or(d.node, "command line"),
 		Logger:         d.log,

@@ -3,15 +3,23 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"time"
 )
 
 // tempPrefix begins the names of the folders in <data>/tmp, one for each process
 // that makes replays. Nothing else there is touched: --data may name a folder
 // whose tmp is not ours.
 const tempPrefix = "replays-"
+
+// newPrefix begins the name of one that is not locked yet, and that holds nothing.
+const newPrefix = "new-"
+
+var newName = regexp.MustCompile("^" + newPrefix + "[0-9]+$")
 
 // claimTemp makes a folder for this process alone and removes those that
 // processes left behind which died: a folder in use is locked, and the lock ends
@@ -21,11 +29,11 @@ func claimTemp(data string) (folder string, release func() error, err error) {
 	if err := os.MkdirAll(parent, 0o700); err != nil {
 		return "", nil, fmt.Errorf("--data: %w", err)
 	}
-	if err := sweepTemp(parent); err != nil {
+	if _, _, err := sweepTemp(data, false); err != nil {
 		return "", nil, err
 	}
 	// It gets the name that others sweep only when it is locked.
-	begun, err := os.MkdirTemp(parent, "new-")
+	begun, err := os.MkdirTemp(parent, newPrefix)
 	if err != nil {
 		return "", nil, fmt.Errorf("--data: %w", err)
 	}
@@ -33,30 +41,77 @@ func claimTemp(data string) (folder string, release func() error, err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	folder = filepath.Join(parent, tempPrefix+strings.TrimPrefix(filepath.Base(begun), "new-"))
+	folder = filepath.Join(parent, tempPrefix+strings.TrimPrefix(filepath.Base(begun), newPrefix))
 	if err := os.Rename(begun, folder); err != nil {
 		return "", nil, errors.Join(fmt.Errorf("--data: %w", err), os.RemoveAll(begun), lock.Close())
 	}
 	return folder, func() error { return errors.Join(os.RemoveAll(folder), lock.Close()) }, nil
 }
 
-func sweepTemp(parent string) error {
+// tempFolder tells whether a name in <data>/tmp is one of ours, and from which age
+// a folder with it is left over although nobody may have locked it yet.
+func tempFolder(name string) (ours bool, age time.Duration) {
+	switch {
+	case strings.HasPrefix(name, tempPrefix), strings.HasPrefix(name, "replay-"):
+		return true, 0 // replay- is what they were called when the daemon made all replays
+	case newName.MatchString(name):
+		return true, 24 * time.Hour
+	}
+	return false, 0
+}
+
+// sweepTemp removes the folders of processes that died, and tells how many and how
+// many bytes they were; in a dry run it only tells. Those of processes that live
+// are locked.
+func sweepTemp(data string, dryRun bool) (folders int, bytes int64, err error) {
+	parent := filepath.Join(data, "tmp")
 	entries, err := os.ReadDir(parent)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, 0, nil
+	}
 	if err != nil {
-		return fmt.Errorf("--data: %w", err)
+		return 0, 0, fmt.Errorf("--data: %w", err)
 	}
 	for _, e := range entries {
-		if !e.IsDir() || !strings.HasPrefix(e.Name(), tempPrefix) && !strings.HasPrefix(e.Name(), "replay-") {
-			continue // replay- is what they were called when the daemon made all replays
+		ours, age := tempFolder(e.Name())
+		info, err := e.Info()
+		if !ours || !e.IsDir() || err != nil || time.Since(info.ModTime()) < age {
+			continue
 		}
-		folder := filepath.Join(parent, e.Name())
-		lock, err := lockFolder(folder)
+		size, swept, err := sweepFolder(filepath.Join(parent, e.Name()), dryRun)
 		if err != nil {
-			continue // in use
+			return folders, bytes, fmt.Errorf("--data: %w", err)
 		}
-		if err := errors.Join(os.RemoveAll(folder), lock.Close()); err != nil {
-			return fmt.Errorf("--data: %w", err)
+		if swept {
+			folders++
+			bytes += size
 		}
 	}
-	return nil
+	return folders, bytes, nil
+}
+
+// sweepFolder removes a folder, unless it is in use.
+func sweepFolder(folder string, dryRun bool) (bytes int64, swept bool, err error) {
+	lock, err := lockFolder(folder)
+	if err != nil {
+		return 0, false, nil
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	if again, err := lockFolder(folder); err == nil { // where locks do not lock, nobody knows
+		return 0, false, again.Close()
+	}
+	err = filepath.WalkDir(folder, func(_ string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		info, err := e.Info()
+		if err == nil {
+			bytes += info.Size()
+		}
+		return err
+	})
+	if err == nil && !dryRun {
+		err = os.RemoveAll(folder)
+	}
+	return bytes, err == nil, err
 }

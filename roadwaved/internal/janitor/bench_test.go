@@ -10,18 +10,28 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/roadwave/roadwave/hls"
 	"github.com/roadwave/roadwave/roadwaved/internal/janitor"
+	"github.com/roadwave/roadwave/roadwaved/internal/station"
 	"github.com/roadwave/roadwave/roadwaved/internal/station/stationtest"
 )
+
+// parked is a catalog with lives whose replays failed, and the id that the replay
+// of each would have had.
+func parked(b *testing.B, lives int) (catalog *stationtest.Catalog, replays []string) {
+	h := &house{catalog: new(stationtest.Catalog), begun: time.Now(), t: b}
+	for range lives {
+		replays = append(replays, replayID(h.released(station.JobParked)))
+	}
+	return h.catalog, replays
+}
 
 // A listing is a store of many objects that are made up as they are listed.
 type listing struct {
 	hls.Store
-	folders, each int
-	now           time.Time
+	folders []string
+	each    int
+	now     time.Time
 }
 
 func (s listing) List(_ context.Context, prefix string) iter.Seq2[hls.Info, error] {
@@ -30,8 +40,7 @@ func (s listing) List(_ context.Context, prefix string) iter.Seq2[hls.Info, erro
 		if tree != "replay" && tree != "live" {
 			return
 		}
-		for folder := range s.folders {
-			id := uuid.NewSHA1(uuid.Nil, fmt.Append(nil, folder)).String()
+		for _, id := range s.folders {
 			for n := range s.each {
 				if !strings.HasPrefix(id+"/", one) {
 					break
@@ -49,8 +58,9 @@ func (s listing) List(_ context.Context, prefix string) iter.Seq2[hls.Info, erro
 // and drops.
 func BenchmarkClean(b *testing.B) {
 	now := time.Now()
-	store := listing{hls.NewMemory(), 100_000 / 360, 360, now.Add(-48 * time.Hour)}
-	j, err := janitor.New(janitor.Config{Catalog: new(stationtest.Catalog), Store: store, ReplayID: replayID})
+	catalog, replays := parked(b, 100_000/360)
+	store := listing{hls.NewMemory(), replays, 360, now.Add(-48 * time.Hour)}
+	j, err := janitor.New(janitor.Config{Catalog: catalog, Store: store, ReplayID: replayID})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -71,11 +81,11 @@ func BenchmarkClean(b *testing.B) {
 
 // BenchmarkDelete deletes 100 000 objects of a store in memory.
 func BenchmarkDelete(b *testing.B) {
+	catalog, replays := parked(b, 278)
 	for b.Loop() {
 		b.StopTimer()
 		store := hls.NewMemory()
-		for folder := range 278 {
-			id := uuid.NewSHA1(uuid.Nil, fmt.Append(nil, folder))
+		for _, id := range replays {
 			for n := range 360 {
 				if err := store.Put(b.Context(), fmt.Sprintf("replay/%s/%d.ts", id, n), bytes.NewReader(nil)); err != nil {
 					b.Fatal(err)
@@ -83,7 +93,7 @@ func BenchmarkDelete(b *testing.B) {
 			}
 		}
 		b.StartTimer()
-		j, err := janitor.New(janitor.Config{Catalog: new(stationtest.Catalog), Store: store, ReplayID: replayID, Now: func() time.Time { return time.Now().Add(48 * time.Hour) }})
+		j, err := janitor.New(janitor.Config{Catalog: catalog, Store: store, ReplayID: replayID, Now: func() time.Time { return time.Now().Add(48 * time.Hour) }})
 		if err != nil {
 			b.Fatal(err)
 		}

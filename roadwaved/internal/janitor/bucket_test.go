@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/roadwave/roadwave/roadwaved/internal/objects"
@@ -33,7 +32,7 @@ func TestBucket(t *testing.T) {
 	if os.Getenv("ROADWAVE_TEST_LONG") == "1" {
 		many = 1100
 	}
-	orphan := uuid.NewString()
+	orphan := replayID(h.released(station.JobParked))
 	for n := range many {
 		keys = append(keys, station.RawKey(h.published()), fmt.Sprintf("replay/%s/%d.ts", orphan, n))
 	}

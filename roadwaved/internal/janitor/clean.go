@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/roadwave/roadwave/hls"
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
 )
 
@@ -18,6 +19,7 @@ type round struct {
 	Config
 	dryRun bool
 	now    time.Time
+	known  bool // something of the store, to the catalog
 
 	mu     sync.Mutex
 	report Report
@@ -58,8 +60,8 @@ func find[T any](ctx context.Context, lookup func(ctx context.Context, id string
 
 // Clean deletes all that is due now; with dryRun it only finds it. What one
 // part cannot do does not stop the others: the error joins what went wrong, and
-// the report tells what was done all the same. Only with the catalog away
-// ([station.ErrAway]) it stops: nothing more can be known to be over.
+// the report tells what was done all the same. Only when the catalog does not even
+// answer a ping ([station.ErrAway]) it stops: nothing more can be known to be over.
 func (j *Janitor) Clean(ctx context.Context, dryRun bool) (Report, error) {
 	r := &round{Config: j.cfg, dryRun: dryRun, now: j.cfg.Now().UTC(), report: Report{DryRun: dryRun}}
 	var errs []error
@@ -73,7 +75,7 @@ func (j *Janitor) Clean(ctx context.Context, dryRun bool) (Report, error) {
 			continue
 		}
 		errs = append(errs, fmt.Errorf("janitor: cleaning %s: %w", kind, err))
-		if errors.Is(err, errCatalog) && errors.Is(err, station.ErrAway) {
+		if errors.Is(err, errCatalog) && errors.Is(err, station.ErrAway) && ask(ctx, answerTime, r.Catalog.Ping) != nil {
 			break
 		}
 	}
@@ -85,13 +87,13 @@ func (r *round) part(ctx context.Context, kind Kind) error {
 	case Audit:
 		return r.audit(ctx)
 	case Temp:
-		return r.temp(ctx)
+		return r.temp()
 	case Raw:
 		return r.raw(ctx)
 	case Replay:
-		return r.folders(ctx, Replay, station.ReplayPrefix, r.judgeReplay, r.unfinished)
+		return r.folders(ctx, Replay, station.ReplayPrefix, r.judgeReplay, r.settleReplays)
 	case Live:
-		return r.folders(ctx, Live, station.LivePrefix, r.judgeLive, nobody)
+		return r.folders(ctx, Live, station.LivePrefix, r.judgeLive, r.settleLives)
 	default:
 		return r.uploads(ctx)
 	}
@@ -106,6 +108,17 @@ func (r *round) audit(ctx context.Context) error {
 	})
 	if n > 0 {
 		r.freed(Item{Kind: Audit, Key: "events", Objects: n, Why: "older than " + days(r.AuditRetention)})
+	}
+	return err
+}
+
+func (r *round) temp() error {
+	if r.SweepTemp == nil {
+		return nil
+	}
+	n, bytes, err := r.SweepTemp(r.dryRun)
+	if n > 0 {
+		r.freed(Item{Kind: Temp, Key: "temporary folders", Objects: int64(n), Bytes: bytes, Why: "left behind by a process that died"})
 	}
 	return err
 }
@@ -136,7 +149,7 @@ func (r *round) sortRaw(ctx context.Context, bin *bin) error {
 		if r.now.Sub(object.ModTime) < r.RawRetention {
 			continue // published no earlier than that
 		}
-		over, why, err := r.judgeRaw(ctx, object.Key)
+		over, why, err := r.judgeRaw(ctx, object)
 		item := Item{Kind: Raw, Key: object.Key, Objects: 1, Bytes: object.Size, Why: why}
 		switch {
 		case err != nil:
@@ -150,19 +163,25 @@ func (r *round) sortRaw(ctx context.Context, bin *bin) error {
 	return nil
 }
 
+// headers is what a recording holds at most that nothing was recorded into.
+const headers = 1000
+
 // judgeRaw tells whether nobody needs a recording any more. One that is not
-// over and has a reason is nobody's.
-func (r *round) judgeRaw(ctx context.Context, key string) (over bool, why string, err error) {
-	id, named := strings.CutSuffix(strings.TrimPrefix(key, station.RawPrefix), station.RawExt)
+// over and has a reason is for a human to look at.
+func (r *round) judgeRaw(ctx context.Context, object hls.Info) (over bool, why string, err error) {
+	id, named := strings.CutSuffix(strings.TrimPrefix(object.Key, station.RawPrefix), station.RawExt)
 	if !named || uuid.Validate(id) != nil {
 		return false, "its name is not that of a recording", nil
 	}
 	job, err := find(ctx, r.Catalog.Job, id)
+	r.knows(err)
 	switch {
 	case errors.Is(err, station.ErrNotFound):
 		return r.judgeJobless(ctx, id)
 	case err != nil:
 		return false, "", err
+	case job.State == station.JobEmpty && object.Size > headers:
+		return false, "its job says that there is nothing to hear in it: listen, then reopen the job or delete it", nil
 	case job.State == station.JobEmpty && r.now.Sub(job.Opened) >= r.RawRetention:
 		return true, "there is nothing to hear in it, and its live was over " + days(r.RawRetention) + " ago", nil
 	case job.State != station.JobDone:
@@ -184,6 +203,7 @@ func (r *round) judgeRaw(ctx context.Context, key string) (over bool, why string
 // that a catalog restored from an old copy has forgotten.
 func (r *round) judgeJobless(ctx context.Context, id string) (over bool, why string, err error) {
 	_, err = find(ctx, r.Catalog.Live, id)
+	r.knows(err)
 	if errors.Is(err, station.ErrNotFound) {
 		return false, "the catalog does not know its live", nil
 	}

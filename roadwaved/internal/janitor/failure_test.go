@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/roadwave/roadwave/hls"
 	"github.com/roadwave/roadwave/roadwaved/internal/janitor"
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
@@ -146,6 +144,8 @@ func (c *leaving) ListJobs(ctx context.Context, q station.JobQuery) ([]station.J
 	return c.Catalog.ListJobs(ctx, q)
 }
 
+func (c *leaving) Ping(context.Context) error { return c.gone() }
+
 // With the catalog away nothing is deleted that it was not asked about, whenever it
 // goes.
 func TestCatalogAway(t *testing.T) {
@@ -175,11 +175,32 @@ func TestCatalogAway(t *testing.T) {
 	}
 }
 
+// deaf is a catalog that does not answer one question.
+type deaf struct{ janitor.Catalog }
+
+func (deaf) ForgetEvents(context.Context, time.Time, bool) (int64, error) {
+	return 0, fmt.Errorf("%w: canceling statement due to lock timeout", station.ErrAway)
+}
+
+// One question that is not answered, while a backup locks the events, is not a
+// catalog that is away.
+func TestOneQuestionUnanswered(t *testing.T) {
+	h := newHouse(t)
+	stay, _, _ := h.past()
+	h.now = h.begun.Add(8 * day)
+	h.cfg.Catalog = deaf{h.catalog}
+	if _, err := h.janitor().Clean(t.Context(), false); !errors.Is(err, station.ErrAway) {
+		t.Errorf("got %v", err)
+	}
+	if got := len(h.keys()); got != len(stay) {
+		t.Errorf("%d objects are left, want %d", got, len(stay))
+	}
+}
+
 // A worker that comes back to a folder while it is being looked at finds it.
 func TestComesBack(t *testing.T) {
 	h := newHouse(t)
-	id := uuid.NewString()
-	key := h.put("replay/"+id+"/1.ts", 1)
+	key := h.put("replay/"+replayID(h.released(station.JobParked))+"/1.ts", 1)
 	h.now = h.begun.Add(8 * day)
 	h.cfg.Store = &returning{Store: h.store, key: key, at: h.now}
 	if r := h.clean(false); len(r.Totals) != 0 || len(h.keys()) != 1 {

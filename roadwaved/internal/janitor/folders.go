@@ -19,35 +19,53 @@ const (
 	// mostKept bounds the folders that are remembered as needed by somebody.
 	// Beyond that the catalog is asked again.
 	mostKept = 100_000
+	// longestLive is after what time the media of a live that the catalog does
+	// not know are nobody's: no live lasts that long.
+	longestLive = 7 * 24 * time.Hour
 )
 
 // A folder is what has one id in the store and may have to go.
 type folder struct {
-	why      string
-	youngest time.Time
+	verdict
+	youngest       time.Time
+	objects, bytes int64
 }
 
-// A judge tells why the folder of an id may go once nobody has written to it for
-// the grace, or "" when it stays.
-type judge func(ctx context.Context, id string) (why string, err error)
+// A verdict says why a folder may go, or why it is left although nobody needs it.
+type verdict struct {
+	why string // "" when it stays
+	// after is the age from which it may, when that is more than the grace.
+	after time.Duration
+	left  bool
+}
+
+// A judge looks at the folder of an id.
+type judge func(ctx context.Context, id string) (verdict, error)
 
 // folders deletes below a prefix what belongs to nothing any more. It looks at
 // all objects as they are listed, in whatever order, and remembers folders only.
-func (r *round) folders(ctx context.Context, kind Kind, prefix string, why judge, busy func(context.Context) (map[string]bool, error)) error {
-	condemned, err := r.condemned(ctx, kind, prefix, why)
+// After the listing (who begins now begins with new objects) settle takes back or
+// changes what was found.
+func (r *round) folders(ctx context.Context, kind Kind, prefix string, judge judge, settle func(context.Context, map[string]*folder) error) error {
+	condemned, err := r.condemned(ctx, kind, prefix, judge)
 	if err != nil || len(condemned) == 0 {
 		return err
 	}
-	spared, err := busy(ctx) // asked after the listing: who begins now begins with new objects
-	if err != nil {
+	if err := settle(ctx, condemned); err != nil {
 		return err
 	}
 	var errs []error
 	for id, f := range condemned {
-		if r.now.Sub(f.youngest) < r.Grace || spared[id] {
+		item := Item{Kind: kind, Key: prefix + id + "/", Why: f.why}
+		switch {
+		case !r.due(f):
+			continue
+		case f.left:
+			item.Objects, item.Bytes = f.objects, f.bytes
+			r.left(item)
 			continue
 		}
-		if err := r.clear(ctx, Item{Kind: kind, Key: prefix + id + "/", Why: f.why}); err != nil {
+		if err := r.clear(ctx, item); err != nil {
 			errs = append(errs, err)
 		}
 		if len(errs) == enoughErrors || ctx.Err() != nil || len(errs) > 0 && errors.Is(errs[len(errs)-1], station.ErrAway) {
@@ -57,7 +75,7 @@ func (r *round) folders(ctx context.Context, kind Kind, prefix string, why judge
 	return errors.Join(errs...)
 }
 
-func (r *round) condemned(ctx context.Context, kind Kind, prefix string, why judge) (map[string]*folder, error) {
+func (r *round) condemned(ctx context.Context, kind Kind, prefix string, judge judge) (map[string]*folder, error) {
 	kept := make(map[string]bool)
 	condemned := make(map[string]*folder)
 	for object, err := range r.Store.List(ctx, prefix) {
@@ -79,26 +97,31 @@ func (r *round) condemned(ctx context.Context, kind Kind, prefix string, why jud
 			continue
 		}
 		if f == nil {
-			why, err := why(ctx, id)
+			v, err := judge(ctx, id)
 			switch {
 			case err != nil:
 				return nil, err
-			case why == "":
+			case v.why == "":
 				if len(kept) >= mostKept {
 					clear(kept)
 				}
 				kept[id] = true
 				continue
 			}
-			f = &folder{why: why}
+			f = &folder{verdict: v}
 			condemned[id] = f
 		}
+		f.objects++
+		f.bytes += object.Size
 		if object.ModTime.After(f.youngest) {
 			f.youngest = object.ModTime
 		}
 	}
 	return condemned, nil
 }
+
+// due tells whether a folder is old enough for its verdict.
+func (r *round) due(f *folder) bool { return r.now.Sub(f.youngest) >= max(r.Grace, f.after) }
 
 // clear deletes a folder, but for what is younger than it should be: somebody has
 // come back to it.
@@ -124,51 +147,3 @@ func (r *round) clear(ctx context.Context, item Item) error {
 	}
 	return err
 }
-
-func (r *round) judgeReplay(ctx context.Context, id string) (why string, err error) {
-	_, err = find(ctx, r.Catalog.Replay, id)
-	if errors.Is(err, station.ErrNotFound) {
-		return "there is no such replay", nil
-	}
-	return "", err
-}
-
-func (r *round) judgeLive(ctx context.Context, id string) (why string, err error) {
-	live, err := find(ctx, r.Catalog.Live, id)
-	switch {
-	case errors.Is(err, station.ErrNotFound):
-		return "the catalog does not know its live", nil
-	case err != nil:
-		return "", err
-	case live.State == station.OnAir || r.now.Sub(live.EndedAt) < r.Grace:
-		return "", nil
-	}
-	return "its live was over " + days(r.Grace) + " ago", nil
-}
-
-// unfinished gives the ids of the replays that are or will be in the making: what
-// earlier attempts left of them is about to be written over.
-func (r *round) unfinished(ctx context.Context) (map[string]bool, error) {
-	ids := make(map[string]bool)
-	q := station.JobQuery{States: []station.JobState{station.JobUploading, station.JobPending, station.JobRunning}, Limit: station.MaxPage}
-	for {
-		var jobs []station.Job
-		err := ask(ctx, answerTime, func(ctx context.Context) (err error) {
-			jobs, err = r.Catalog.ListJobs(ctx, q)
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-		for _, job := range jobs {
-			ids[r.ReplayID(job.LiveID)] = true
-			q.After, q.AfterID = job.Opened, job.LiveID
-		}
-		if len(jobs) < q.Limit {
-			return ids, nil
-		}
-	}
-}
-
-// nobody writes to a live that is over.
-func nobody(context.Context) (map[string]bool, error) { return nil, nil }

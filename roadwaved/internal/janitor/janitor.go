@@ -15,6 +15,7 @@ import (
 // A Catalog is the part of [station.Catalog] that says what is over.
 type Catalog interface {
 	station.Chores
+	Ping(ctx context.Context) error
 	Live(ctx context.Context, id string) (station.Live, error)
 	Job(ctx context.Context, liveID string) (station.Job, error)
 	ListJobs(ctx context.Context, q station.JobQuery) ([]station.Job, error)
@@ -33,9 +34,9 @@ type Config struct {
 	// and never finished, and tells how many and how many bytes they were.
 	// nil: there is no such thing.
 	AbortUploads func(ctx context.Context, before time.Time, dryRun bool) (uploads int, bytes int64, err error)
-	// Temp are folders in which replays are made. Only folders with the names
-	// that replay and relive give theirs are deleted there.
-	Temp []string
+	// SweepTemp deletes the temporary folders on this machine that dead processes
+	// left behind, and tells how many they were. nil: there are none.
+	SweepTemp func(dryRun bool) (folders int, bytes int64, err error)
 
 	// RawRetention is how long a recording stays after its replay is published,
 	// or after the end of a live that nobody heard. Default 7 days.

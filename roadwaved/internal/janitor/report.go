@@ -12,15 +12,16 @@ type Kind string
 // The kinds.
 const (
 	Audit  Kind = "audit"  // events
-	Temp   Kind = "temp"   // folders of replays that were being made
+	Temp   Kind = "temp"   // folders of replays that were being made, on this machine
 	Raw    Kind = "raw"    // recordings
-	Replay Kind = "replay" // folders in the store that belong to no replay
+	Replay Kind = "replay" // folders in the store of replays that were not made in the end
 	Live   Kind = "live"   // folders in the store of lives that are over
 	Upload Kind = "upload" // unfinished uploads into the store
 )
 
-// kinds in the order in which they are cleaned.
-var kinds = []Kind{Audit, Temp, Raw, Replay, Live, Upload}
+// kinds in the order in which they are cleaned. The one that may take long comes
+// last.
+var kinds = []Kind{Temp, Raw, Replay, Live, Upload, Audit}
 
 // An Item is one thing that was deleted, or left.
 type Item struct {

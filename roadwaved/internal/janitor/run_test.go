@@ -18,8 +18,7 @@ import (
 	"github.com/roadwave/roadwave/roadwaved/internal/station/stationtest"
 )
 
-// A diary is a catalog that notes who cleans when: forgetting events comes first
-// each time.
+// A diary is a catalog that notes who cleans when: by who forgets events.
 type diary struct {
 	*stationtest.Catalog
 	mu       sync.Mutex
@@ -244,6 +243,7 @@ func TestConfigIsChecked(t *testing.T) {
 // The report is bounded however much there is to delete; the totals are not.
 func TestReportIsBounded(t *testing.T) {
 	h := newHouse(t)
+	h.put("live/"+h.onAir()+"/1.ts", 10)
 	for range 1500 {
 		h.put("live/"+uuid.NewString()+"/1.ts", 10)
 	}
