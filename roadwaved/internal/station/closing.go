@@ -14,7 +14,8 @@ import (
 // changes nothing. A live nobody knows is [ErrNotFound].
 //
 // When the catalog does not answer, Close returns the error and Run tries again
-// until the end is written; this is so for lives of this process only.
+// until the end is written; this is so for lives of this process only. Should
+// the process stop before, [Station.CloseOrphans] of the next one writes it.
 func (s *Station) Close(ctx context.Context, id string, e End) error {
 	ctx = context.WithoutCancel(ctx)
 	if err := s.complete(&e); err != nil {
@@ -61,6 +62,7 @@ func (s *Station) over(id string, e End) (b *broadcast, first bool) {
 // finish completes the end of a live of this process.
 func (s *Station) finish(ctx context.Context, b *broadcast) {
 	s.addFigures(ctx, b.live.ID, b.end)
+	s.saveEnd(b.live.ID, *b.end)
 	s.keep(ctx, b.live.endEvent(*b.end))
 	close(b.final)
 }
@@ -96,22 +98,43 @@ func (s *Station) closeStranger(ctx context.Context, id string, e End) error {
 	case l.State != OnAir:
 		return nil
 	}
-	s.addFigures(ctx, id, &e)
-	// The process that died may not have written of the start: whoever does so
-	// again writes the same.
-	s.keep(ctx, l.startEvent(), l.endEvent(e))
+	s.describe(ctx, l, &e)
 	return s.writeEnd(ctx, l, e)
 }
 
+// describe finds out what is known of a live that is not of this process, and
+// writes it down.
+func (s *Station) describe(ctx context.Context, l Live, e *End) {
+	s.addFigures(ctx, l.ID, e)
+	// The process that died may not have written of the start: whoever does so
+	// again writes the same.
+	s.keep(ctx, l.startEvent(), l.endEvent(*e))
+}
+
+// writeEnd makes a live be over in the catalog and on the board.
 func (s *Station) writeEnd(ctx context.Context, l Live, e End) error {
+	err := s.recordEnd(ctx, l, e)
+	if err == nil || errors.Is(err, ErrNotFound) && !errors.Is(err, errMissing) {
+		s.releaseSlot(ctx, l.ID)
+	}
+	return err
+}
+
+// recordEnd makes a live be over in the catalog.
+func (s *Station) recordEnd(ctx context.Context, l Live, e End) error {
 	cctx, cancel := context.WithTimeout(ctx, catalogPatience)
 	defer cancel()
 	err := s.cfg.Lives.EndLive(cctx, l.ID, e)
-	if err != nil && !errors.Is(err, ErrNotFound) {
+	switch {
+	case errors.Is(err, ErrNotFound):
+		if s.mayAppear(l.ID) {
+			return fmt.Errorf("station: ending live %s: %w", l.ID, errMissing)
+		}
+	case err != nil:
 		return fmt.Errorf("station: writing the end of live %s into the catalog: %w", l.ID, err)
 	}
 	first := s.forget(l.ID)
-	s.releaseSlot(ctx, l.ID)
+	s.dropEnd(l.ID)
 	if err != nil {
 		return fmt.Errorf("station: ending live %s: %w", l.ID, err)
 	}
@@ -120,6 +143,28 @@ func (s *Station) writeEnd(ctx context.Context, l Live, e End) error {
 	}
 	s.cfg.OnEnd(l.ID)
 	return nil
+}
+
+// missingPatience is how long a live of this process may be unknown to the
+// catalog before its end is forgotten: the statement that starts it may still be
+// on its way there when nobody waits for the answer any more.
+const missingPatience = 2 * time.Minute
+
+var errMissing = fmt.Errorf("its start may still be on its way into the catalog: %w", ErrNotFound)
+
+// mayAppear tells whether the catalog may yet get to know a live.
+func (s *Station) mayAppear(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.here[id]
+	if b == nil {
+		return false
+	}
+	now := s.cfg.Now()
+	if b.missing.IsZero() {
+		b.missing = now
+	}
+	return now.Sub(b.missing) < missingPatience
 }
 
 // undo makes a live that could not be started be over wherever it got to, and
@@ -140,12 +185,14 @@ func (s *Station) undo(ctx context.Context, id string, deadline time.Time, late 
 	}
 }
 
-func (s *Station) releaseSlot(ctx context.Context, id string) {
+func (s *Station) releaseSlot(ctx context.Context, id string) (released bool) {
 	ctx, cancel := context.WithTimeout(ctx, boardPatience)
 	defer cancel()
-	if err := s.cfg.Board.Release(ctx, id); err != nil {
+	err := s.cfg.Board.Release(ctx, id)
+	if err != nil {
 		s.cfg.Logger.Warn("slot not given back: its lease will end", "live_id", id, "lease", s.cfg.Lease, "err", err)
 	}
+	return err == nil
 }
 
 func (s *Station) forget(id string) (known bool) {

@@ -40,6 +40,10 @@ type Config struct {
 	}
 	// Journal hears of every start and every end. Default: nothing.
 	Journal EventLog
+	// Endings keeps ends on this machine until the catalog has them, so that a
+	// process that stops while the catalog is away does not change how its lives
+	// ended. Default: they are lost with the process.
+	Endings Endings
 	// OnEnd hears of each live whose end this daemon wrote into the catalog: its
 	// own ones, whose recording may go where workers find it, and those of
 	// daemons that died. It must not block. It may hear of a live twice and,
@@ -101,6 +105,9 @@ func (c *Config) fill() error {
 	if c.Journal == nil {
 		c.Journal = noLog{}
 	}
+	if c.Endings == nil {
+		c.Endings = noEndings{}
+	}
 	if c.OnEnd == nil {
 		c.OnEnd = func(string) {}
 	}
@@ -145,6 +152,7 @@ type broadcast struct {
 	admitted bool          // it has its slot: until then it must not be renewed into one
 	end      *End          // set once it is over, for as long as the catalog does not know
 	final    chan struct{} // closed when the end has its figures
+	missing  time.Time     // when the catalog first said that it does not know the live
 }
 
 // New makes a station. It starts nothing: call [Station.Run].
