@@ -11,14 +11,15 @@ import (
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
 )
 
-// BeginChore implements [station.Chores].
+// BeginChore implements [station.Chores], by the server's clock.
 func (c *Catalog) BeginChore(ctx context.Context, chore station.Chore, who string, now time.Time, lease time.Duration) (bool, error) {
 	begun, err := changed(ctx, c.pool, `
-		INSERT INTO chores AS c (name, day, worker, lease_until, begun_at) VALUES ($1, $2, $3, $4, $5)
+		INSERT INTO chores AS c (name, day, worker, lease_until, begun_at)
+		VALUES ($1, $2, $3, coalesce($5::timestamptz, now()) + $4::interval, coalesce($5::timestamptz, now()))
 		ON CONFLICT (name, day) DO UPDATE
 		SET worker = excluded.worker, lease_until = excluded.lease_until, begun_at = excluded.begun_at
 		WHERE c.finished_at IS NULL AND (c.worker = excluded.worker OR c.lease_until < excluded.begun_at)`,
-		chore.Name, chore.Day, who, stamp(now.Add(lease)), stamp(now))
+		chore.Name, chore.Day, who, lease, c.clock(now))
 	return begun, c.wrap(err, "beginning chore %s of %s", chore.Name, chore.Day)
 }
 

@@ -63,15 +63,17 @@ func (c *Catalog) Deposited(ctx context.Context, liveID string, nothing bool) er
 	return c.wrap(err, "ending the upload of live %s", liveID)
 }
 
-// Claim implements [station.Jobs].
+// Claim implements [station.Jobs]. Leases are counted by the server's clock: that
+// of the worker may be wrong, and its lease would be over for the others.
 func (c *Catalog) Claim(ctx context.Context, liveID, worker string, now time.Time, lease time.Duration) (station.Claim, error) {
 	claim := station.Claim{LiveID: liveID}
 	err := c.pool.QueryRow(ctx, `
 		UPDATE replay_jobs
-		SET state = $1, fence = fence + 1, attempts = attempts + 1, worker = $2, lease_until = $3, step = '', progress = 0, updated_at = $4
-		WHERE live_id = $5 AND (state = $6 OR (state = $1 AND lease_until < $4))
+		SET state = $1, fence = fence + 1, attempts = attempts + 1, worker = $2, lease_until = coalesce($4, now()) + $3::interval,
+			step = '', progress = 0, updated_at = coalesce($4, now())
+		WHERE live_id = $5 AND (state = $6 OR (state = $1 AND lease_until < coalesce($4::timestamptz, now())))
 		RETURNING fence`,
-		station.JobRunning, text(worker), stamp(now.Add(lease)), stamp(now), key(liveID), station.JobPending).Scan(&claim.Fence)
+		station.JobRunning, text(worker), lease, c.clock(now), key(liveID), station.JobPending).Scan(&claim.Fence)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = c.refusal(ctx, liveID)
 	}
@@ -96,7 +98,10 @@ func (c *Catalog) refusal(ctx context.Context, liveID string) error {
 
 // Renew implements [station.Jobs].
 func (c *Catalog) Renew(ctx context.Context, cl station.Claim, until time.Time, step string, progress float64) error {
-	err := c.underFence(ctx, c.pool, cl, "lease_until = $4, step = $5, progress = $6", stamp(until), text(step), progress)
+	// What is left by the clock of who holds it is so by any other.
+	until, now := until.Truncate(time.Microsecond), time.Now().Truncate(time.Microsecond)
+	err := c.underFence(ctx, c.pool, cl, "lease_until = coalesce($4::timestamptz, now()) + $5::interval, step = $6, progress = $7",
+		c.clock(now), until.Sub(now), text(step), progress)
 	return c.wrap(err, "renewing the job of live %s", cl.LiveID)
 }
 

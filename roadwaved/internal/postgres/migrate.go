@@ -2,11 +2,14 @@ package postgres
 
 import (
 	"context"
+	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -23,7 +26,8 @@ const oldest = 13
 
 // Migrate brings the tables of a database up to date and tells their version
 // before and after. Called at the same time, by many daemons that start, it does
-// so once; those that come later wait up to five minutes.
+// so once; those that come later wait up to five minutes and log so. The server
+// must say within 10 s what it is; making tables takes as long as it takes.
 func Migrate(ctx context.Context, databaseURL string, logger *slog.Logger) (from, to int64, err error) {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
@@ -48,10 +52,7 @@ func Migrate(ctx context.Context, databaseURL string, logger *slog.Logger) (from
 }
 
 func migrate(ctx context.Context, pool *pgxpool.Pool, logger *slog.Logger) (from, to int64, err error) {
-	if err := checkServer(ctx, pool); err != nil {
-		return 0, 0, err
-	}
-	from, err = tablesVersion(ctx, pool)
+	from, err = ask(ctx, pool)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -72,7 +73,7 @@ func migrate(ctx context.Context, pool *pgxpool.Pool, logger *slog.Logger) (from
 	}
 	db := stdlib.OpenDBFromPool(pool)
 	defer db.Close()
-	p, err := goose.NewProvider(goose.DialectPostgres, db, dir, goose.WithSessionLocker(locker), goose.WithSlog(logger))
+	p, err := goose.NewProvider(goose.DialectPostgres, db, dir, goose.WithSessionLocker(loggingLocker{locker, logger}), goose.WithSlog(logger))
 	if err != nil {
 		return from, from, err
 	}
@@ -87,6 +88,43 @@ func migrate(ctx context.Context, pool *pgxpool.Pool, logger *slog.Logger) (from
 		logger.Info("tables of the catalog brought up to date", "version", r.Source.Version, "took", r.Duration)
 	}
 	return from, known, nil
+}
+
+// ask tells the version of the tables of a server that has what they use.
+func ask(ctx context.Context, pool *pgxpool.Pool) (version int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := checkServer(ctx, pool); err != nil {
+		return 0, err
+	}
+	return tablesVersion(ctx, pool)
+}
+
+// A loggingLocker tells those who wait what for.
+type loggingLocker struct {
+	lock.SessionLocker
+	log *slog.Logger
+}
+
+func (l loggingLocker) SessionLock(ctx context.Context, conn *sql.Conn) error {
+	began := time.Now()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	locked := make(chan struct{})
+	defer close(locked)
+	wg.Go(func() {
+		tick := time.NewTicker(patience)
+		defer tick.Stop()
+		for {
+			select {
+			case <-locked:
+				return
+			case <-tick.C:
+				l.log.Info("another daemon is bringing the tables of the catalog up to date, waiting for it", "for", time.Since(began).Round(time.Second))
+			}
+		}
+	})
+	return l.SessionLocker.SessionLock(ctx, conn)
 }
 
 // checkServer tells whether the server has what the tables use.

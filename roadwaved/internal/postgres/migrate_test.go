@@ -1,14 +1,22 @@
 package postgres
 
 import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
 	"net/url"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/pressly/goose/v3/lock"
 
 	"github.com/roadwave/roadwave/roadwaved/internal/postgres/postgrestest"
+	"github.com/roadwave/roadwave/roadwaved/internal/station"
 )
 
 // Eight daemons start in the same instant on an empty database.
@@ -39,6 +47,70 @@ func TestMigrateByMany(t *testing.T) {
 		t.Errorf("migrated again: from %d to %d: %v", from, to, err)
 	}
 	openAt(t, databaseURL)
+}
+
+// A server that says who it is and then nothing more: the tables are locked.
+func TestServerThatStopsAnswering(t *testing.T) {
+	impatient(t, 300*time.Millisecond)
+	databaseURL := empty(t)
+	c := openAt(t, databaseURL)
+	tx, err := c.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(t.Context())
+	if _, err := tx.Exec(t.Context(), "LOCK TABLE goose_db_version"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Open(t.Context(), databaseURL, Config{})
+	_, _, merr := Migrate(t.Context(), databaseURL, nil)
+	for what, err := range map[string]error{"Open": err, "Migrate": merr} {
+		if !errors.Is(err, station.ErrAway) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// Who waits for another daemon to make the tables says so.
+func TestWaitForMigration(t *testing.T) {
+	impatient(t, 500*time.Millisecond)
+	databaseURL := postgrestest.Shared(t).Database(t)
+	other, err := pgx.Connect(t.Context(), databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close(t.Context())
+	if _, err := other.Exec(t.Context(), "SELECT pg_advisory_lock($1)", lock.DefaultLockID); err != nil {
+		t.Fatal(err)
+	}
+	said, log := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		_, _, err := Migrate(t.Context(), databaseURL, slog.New(slog.NewTextHandler(log, nil)))
+		log.CloseWithError(err) // io.EOF where there is none
+		done <- err
+	}()
+	lines := bufio.NewScanner(said)
+	waited := false
+	for lines.Scan() {
+		if !waited && strings.Contains(lines.Text(), "waiting for it") {
+			waited = true
+			if _, err := other.Exec(t.Context(), "SELECT pg_advisory_unlock($1)", lock.DefaultLockID); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := <-done; err != nil || !waited {
+		t.Errorf("it said that it waits: %v (%v)", waited, err)
+	}
+	openAt(t, databaseURL)
+}
+
+// impatient shortens what a test would have to wait for.
+func impatient(t *testing.T, d time.Duration) {
+	before := patience
+	patience = d
+	t.Cleanup(func() { patience = before })
 }
 
 func exec(t *testing.T, databaseURL, sql string) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -32,14 +33,29 @@ type Catalog struct {
 	// names no days locks all partitions with their indexes, 460 of the 6400
 	// locks that a server has by default.
 	audits chan struct{}
+	// callersClock counts leases by the times that callers give instead of by the
+	// server's clock, as tests need that make time pass.
+	callersClock bool
+}
+
+// clock is the time that a lease is counted from: NULL for the server's now.
+func (c *Catalog) clock(now time.Time) *time.Time {
+	if c.callersClock {
+		return stamp(now)
+	}
+	return nil
 }
 
 // maxAudits is how many readings of the audit log run at once.
 const maxAudits = 2
 
+// patience is how long a server may take to say what it is and which tables it
+// has.
+var patience = 10 * time.Second
+
 // Open connects to a database whose tables [Migrate] has made. A server that
 // does not answer is [station.ErrAway]; tables of another version than this
-// program knows are an error that says what to do.
+// program knows are an error that says what to do. It changes nothing there.
 //
 // The URL takes the parameters of libpq, those of the server's settings and
 // those of the pool: at most pool_max_conns connections, 10 by default.
@@ -60,6 +76,8 @@ func open(ctx context.Context, pc *pgxpool.Config, cfg Config) (*Catalog, error)
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
 	c := &Catalog{pool: pool, target: target(&pc.ConnConfig.Config), log: cfg.Logger, audits: make(chan struct{}, maxAudits)}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	if err := c.checkVersion(ctx); err != nil {
 		pool.Close()
 		return nil, err

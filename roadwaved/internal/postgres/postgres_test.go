@@ -103,16 +103,40 @@ func fresh(t testing.TB) *Catalog {
 var used = make(chan string, 100)
 
 func TestConformance(t *testing.T) {
+	// The suites make hours pass.
+	timed := func(t *testing.T) *Catalog {
+		c := fresh(t)
+		c.callersClock = true
+		return c
+	}
 	t.Run("catalog", func(t *testing.T) {
-		stationtest.TestCatalog(t, func(t *testing.T) station.Catalog { return fresh(t) })
+		stationtest.TestCatalog(t, func(t *testing.T) station.Catalog { return timed(t) })
 	})
 	t.Run("records", func(t *testing.T) {
 		stationtest.TestRecords(t, func(t *testing.T) station.Records { return fresh(t) })
 	})
 	t.Run("chores", func(t *testing.T) {
-		stationtest.TestChores(t, func(t *testing.T) station.Chores { return fresh(t) })
+		stationtest.TestChores(t, func(t *testing.T) station.Chores { return timed(t) })
 	})
 	t.Run("secrets", func(t *testing.T) {
 		stationtest.TestSecrets(t, func(t *testing.T) station.Secrets { return fresh(t) })
 	})
+}
+
+// Commands that only look need nothing but to read.
+func TestLookingOnly(t *testing.T) {
+	databaseURL := empty(t)
+	if err := openAt(t, databaseURL).Record(t.Context(), visits(newestStart, 3), nil); err != nil {
+		t.Fatal(err)
+	}
+	c := openAt(t, databaseURL+"&default_transaction_read_only=on")
+	if _, err := c.ListJobs(t.Context(), station.JobQuery{}); err != nil {
+		t.Errorf("jobs: %v", err)
+	}
+	if n, err := c.ForgetEvents(t.Context(), newestStart.Add(day), true); n != 3 || err != nil {
+		t.Errorf("a dry run: %d events (%v)", n, err)
+	}
+	if err := c.StartLive(t.Context(), liveCalled("t")); err == nil {
+		t.Error("it can write")
+	}
 }

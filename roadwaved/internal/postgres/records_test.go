@@ -154,6 +154,68 @@ func TestForgetDropsPartitions(t *testing.T) {
 	}
 }
 
+// A copy of the database is being made, say: the error names who holds the log,
+// and is none that would have all the rest of the daemon wait for the database.
+func TestForgetWhileRead(t *testing.T) {
+	c := openAt(t, empty(t))
+	if err := c.Record(t.Context(), visits(newestStart, 3), nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range []string{"audit_events", "audit_ids"} {
+		tx, err := c.pool.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tx.Exec(t.Context(), "SET LOCAL application_name = 'pg_dump'; SELECT count(*) FROM "+table); err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.ForgetEvents(t.Context(), newestStart.Add(day), false)
+		if err == nil || errors.Is(err, station.ErrAway) || !strings.Contains(err.Error(), `"pg_dump" (user roadwave, server process `) ||
+			!strings.Contains(err.Error(), "audit_events_20261101") {
+			t.Errorf("while %s is read: %v", table, err)
+		}
+		if n, err := c.ForgetEvents(t.Context(), newestStart.Add(day), true); n != 3 || err != nil {
+			t.Errorf("a dry run meanwhile: %d events (%v)", n, err)
+		}
+		if err := tx.Rollback(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := c.ForgetEvents(t.Context(), newestStart.Add(day), false); n != 3 || err != nil {
+		t.Errorf("afterwards: %d events (%v)", n, err)
+	}
+}
+
+// What is known of events goes with them: their ids, and of which live those
+// were.
+func TestForgetIDs(t *testing.T) {
+	c := openAt(t, empty(t))
+	old, young := visits(newestStart, 3), visits(newestStart.Add(2*day), 3)
+	batch := append(slices.Clone(old), young...)
+	for range 2 {
+		if err := c.Record(t.Context(), batch, nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.ForgetEvents(t.Context(), newestStart.Add(day), false); err != nil {
+			t.Fatal(err)
+		}
+		for table, want := range map[string]int64{"audit_events": 3, "audit_ids": 3, "audit_lives": 1} {
+			if n, err := one(t.Context(), c, pgx.RowTo[int64], "SELECT count(*) FROM "+table); n != want || err != nil {
+				t.Errorf("%d rows in %s (%v), want %d", n, table, err, want)
+			}
+		}
+	}
+	// Somebody dropped what the live is said to be in.
+	if _, err := c.pool.Exec(t.Context(), "DROP TABLE audit_ids_20261103"); err != nil {
+		t.Fatal(err)
+	}
+	late := visits(newestStart.Add(4*day), 1)
+	late[0].LiveID = young[0].LiveID
+	if err := c.Record(t.Context(), late, nil); err != nil {
+		t.Error(err)
+	}
+}
+
 // Events go on being written while days are forgotten.
 func TestForgetWhileRecording(t *testing.T) {
 	databaseURL := empty(t)
@@ -188,17 +250,7 @@ func TestFiftyClaims(t *testing.T) {
 	c := fresh(t)
 	ids := make([]string, 50)
 	for i := range ids {
-		l := liveCalled("t")
-		ids[i] = l.ID
-		for _, err := range []error{
-			c.StartLive(t.Context(), l),
-			c.EndLive(t.Context(), l.ID, station.End{At: newestStart, State: station.Ended}),
-			c.Deposited(t.Context(), l.ID, false),
-		} {
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
+		ids[i] = pendingJob(t, c)
 	}
 	claimed := make(chan string, 50*50)
 	var wg sync.WaitGroup
