@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -132,9 +133,11 @@ func TestForwardingToNobody(t *testing.T) {
 
 // A live that is not here and cannot be reached now is not called unknown.
 func TestForwardingNowhere(t *testing.T) {
+	var log strings.Builder
 	a := newAPI(t, func(c *api.Config) {
 		c.Here = func(string) bool { return false }
 		c.Peer = func(context.Context, string) (*url.URL, bool) { return &url.URL{}, true }
+		c.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	})
 	for _, request := range []string{
 		"GET /live/" + onAirID + "/index.m3u8", "PATCH /whip/" + onAirID, "DELETE /whip/" + onAirID, "GET /whip/" + onAirID + "/events",
@@ -147,6 +150,9 @@ func TestForwardingNowhere(t *testing.T) {
 	}
 	if w := do(a, "GET", "/live/"+onAirID+"/index.m3u8", api.Forwarded, "1"); w.Body.String() != "media" {
 		t.Errorf("sent on to here: %d %s", w.Code, w.Body)
+	}
+	if log.Len() > 0 {
+		t.Errorf("the log has %s, no daemon was asked", &log)
 	}
 }
 

@@ -1,6 +1,7 @@
 package station_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
+	"github.com/roadwave/roadwave/roadwaved/internal/station/stationtest"
 )
 
 // A daemon that only the board does not hear of finds that its live was closed,
@@ -65,4 +67,43 @@ func TestNotLost(t *testing.T) {
 			t.Errorf("lost %v, %d on air", ids, h.OnAir())
 		}
 	})
+}
+
+// A live that ends here while that is being looked for is not lost.
+func TestEndsWhileLookedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var lost endLog
+		catalog := &hastyCatalog{}
+		s, err := station.New(station.Config{Lives: catalog, Board: &stationtest.Board{}, Nodes: &stationtest.Nodes{}, OnLost: lost.add})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := s.Open(t.Context(), station.Request{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		catalog.before = func() {
+			if err := s.Close(t.Context(), l.ID, station.End{}); err != nil && !errors.Is(err, station.ErrNotFound) {
+				t.Error(err)
+			}
+		}
+		running(t, s.Run)
+		time.Sleep(5 * time.Minute)
+		if ids := lost.take(); len(ids) != 0 {
+			t.Errorf("lost %v", ids)
+		}
+	})
+}
+
+// A hastyCatalog lets something happen before it lists the lives of a daemon.
+type hastyCatalog struct {
+	stationtest.Catalog
+	before func()
+}
+
+func (c *hastyCatalog) ListLives(ctx context.Context, q station.LiveQuery) ([]station.Live, error) {
+	if q.Node != "" {
+		c.before()
+	}
+	return c.Catalog.ListLives(ctx, q)
 }

@@ -51,7 +51,7 @@ func pendingJobs(t *testing.T, c station.Catalog, n int) []string {
 		if err := c.EndLive(t.Context(), id, station.End{At: at, State: station.Ended}); err != nil {
 			t.Fatal(err)
 		}
-		if err := c.Deposited(t.Context(), id); err != nil {
+		if err := c.Deposited(t.Context(), id, false); err != nil {
 			t.Fatal(err)
 		}
 		ids = append(ids, id)
@@ -124,7 +124,7 @@ func TestReconcilerPages(t *testing.T) {
 			if i == 5 {
 				continue
 			}
-			if err := c.Deposited(t.Context(), id); err != nil {
+			if err := c.Deposited(t.Context(), id, false); err != nil {
 				t.Fatal(err)
 			}
 		}
