@@ -14,6 +14,9 @@ import (
 type breaker struct {
 	now func() time.Time
 	log *slog.Logger
+	// gap is how long a board may only refuse until that is as good as away:
+	// whoever was to be heard of was not. It must be asked more often.
+	gap time.Duration
 
 	mu        sync.Mutex
 	away      bool
@@ -27,8 +30,7 @@ const (
 	// breakerPause is for how long nobody asks, and twice as long as the board
 	// took to fail if that is more.
 	breakerPause = time.Second
-	// breakerGap is how long a board may only refuse until that is as good as
-	// away: whoever was to be heard of was not. It is asked more often.
+	// breakerGap is the least that [breaker.gap] is.
 	breakerGap = 10 * time.Second
 	// refusalPause is the time between two complaints about refusals.
 	refusalPause = time.Minute
@@ -69,7 +71,7 @@ func (b *breaker) up() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.now()
-	if b.upSince.IsZero() || now.Sub(b.upLast) > breakerGap {
+	if b.upSince.IsZero() || now.Sub(b.upLast) > b.gap {
 		b.upSince = now
 	}
 	b.upLast = now
@@ -110,5 +112,6 @@ func (b *breaker) doubt() {
 func (b *breaker) upFor(d time.Duration) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return !b.upSince.IsZero() && b.now().Sub(b.upSince) >= d
+	now := b.now()
+	return !b.upSince.IsZero() && now.Sub(b.upLast) <= b.gap && now.Sub(b.upSince) >= d
 }

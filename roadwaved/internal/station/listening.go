@@ -131,7 +131,7 @@ func NewAudience(cfg AudienceConfig) (*Audience, error) {
 	cfg.Key = slices.Clone(cfg.Key)
 	return &Audience{
 		cfg:     cfg,
-		board:   breaker{now: cfg.Now, log: cfg.Logger},
+		board:   breaker{now: cfg.Now, log: cfg.Logger, gap: max(breakerGap, 3*cfg.CountInterval)},
 		lives:   newLookup(2*time.Second, openPatience, cfg.Now, cfg.Lives.Live),
 		tallies: make(map[string]*tally),
 		leaving: make(map[string]leaving),
