@@ -45,7 +45,7 @@ func TestBusy(t *testing.T) {
 	}
 	h.open(t)
 	busy()
-	h.catalog.fail(away)
+	h.catalog.fail(errCatalogAway)
 	if _, err := h.Open(t.Context(), station.Request{CreatorID: "zoé"}); !errors.Is(err, station.ErrAway) {
 		t.Errorf("the catalog away: %v, want ErrAway", err)
 	}

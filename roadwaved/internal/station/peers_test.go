@@ -14,7 +14,7 @@ import (
 	"github.com/roadwave/roadwave/roadwaved/internal/station/stationtest"
 )
 
-var away = fmt.Errorf("connection refused: %w", station.ErrAway)
+var errCatalogAway = fmt.Errorf("connection refused: %w", station.ErrAway)
 
 func TestPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -80,7 +80,7 @@ func TestPeersWhileServicesAreAway(t *testing.T) {
 				isAt(t, b, asked.ID, "http://a")
 				time.Sleep(11 * time.Second)
 				for _, f := range gone(st) {
-					f.fail(away)
+					f.fail(errCatalogAway)
 				}
 				for range 20 {
 					time.Sleep(time.Minute)
@@ -121,7 +121,7 @@ func TestJoinElsewhereCatalogAway(t *testing.T) {
 			_, err := s.Join(t.Context(), station.Join{LiveID: id})
 			return err
 		}
-		s.catalog.fail(away)
+		s.catalog.fail(errCatalogAway)
 		for range 10 {
 			if err := join("there"); err != nil {
 				t.Error(err)
@@ -176,7 +176,7 @@ func TestPeerCannotTell(t *testing.T) {
 		st := newStreet()
 		a, _ := st.house(t, "a")
 		l := a.open(t)
-		st.nodes.fail(away)
+		st.nodes.fail(errCatalogAway)
 		b, _ := st.house(t, "b") // has never seen a
 		time.Sleep(time.Second)
 		isAt(t, b, l.ID, "")
@@ -184,7 +184,7 @@ func TestPeerCannotTell(t *testing.T) {
 		time.Sleep(11 * time.Second)
 		isAt(t, b, l.ID, "http://a")
 
-		st.catalog.fail(away)
+		st.catalog.fail(errCatalogAway)
 		isAt(t, b, uuid.NewString(), "")
 		if _, err := b.Live(t.Context(), uuid.NewString()); !errors.Is(err, station.ErrAway) {
 			t.Errorf("reading it: %v, want ErrAway", err)
@@ -281,7 +281,7 @@ func TestStrangersAreBounded(t *testing.T) {
 func TestOwnLive(t *testing.T) {
 	h := newHouse(t, station.Config{})
 	l := h.open(t)
-	h.catalog.fail(away)
+	h.catalog.fail(errCatalogAway)
 	if got, err := h.Live(t.Context(), l.ID); err != nil || fmt.Sprint(got) != fmt.Sprint(l) {
 		t.Errorf("it is %+v (%v), want %+v", got, err, l)
 	}
