@@ -18,7 +18,8 @@ func (d *daemon) newAdmin() http.Handler {
 			{Name: "data", Ping: func(context.Context) error { return writable(d.cfg.Data) }, Vital: true},
 		},
 		Jobs: d.catalog, Queue: d.queue, Records: d.catalog,
-		Logger: d.log,
+		LoopbackOnly: d.cfg.Auth == auth.OpenMode,
+		Logger:       d.log,
 	}
 	if d.cfg.Auth != auth.OpenMode {
 		cfg.Identify = d.auth.Identify

@@ -93,7 +93,7 @@ func startRole(b *testing.B, role string, args ...any) process {
 
 // startMeasured starts the real daemon.
 func startMeasured(b *testing.B, args ...string) (process, *testDaemon) {
-	d := startDaemon(b, b.TempDir(), append([]string{"--log-level", "warn", "--workers", "0", "--max-lives", "1000", "--per-address", "publishes=0"}, args...)...)
+	d := startDaemon(b, b.TempDir(), append([]string{"--log-level", "warn", "--workers", "0", "--max-lives", "1000", "--max-lives-per-creator", "0", "--per-address", "publishes=0"}, args...)...)
 	return process{pid: d.cmd.Process.Pid, url: d.url, admin: d.admin}, d
 }
 

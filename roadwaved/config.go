@@ -42,8 +42,11 @@ type Config struct {
 	EndAfter     time.Duration
 
 	MaxLives int
-	Ladder   string
-	Auth     string
+
+	MaxLivesPerCreator int
+
+	Ladder string
+	Auth   string
 
 	AuthAudience string
 	AuthIssuer   string
@@ -71,14 +74,17 @@ func defaultConfig() Config {
 		NoticeAfter: 4 * time.Second,
 		EndAfter:    12 * time.Second,
 		MaxLives:    100,
-		Ladder:      "auto",
-		Auth:        "open",
-		Workers:     1,
+
+		MaxLivesPerCreator: 3,
+
+		Ladder:  "auto",
+		Auth:    "open",
+		Workers: 1,
 
 		Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 
 		NodePatience: 90 * time.Second,
-		PerAddress:   perAddress{Listeners: 200, Reactors: 100, Joins: 600, Reactions: 300, Publishes: 30, Streams: 200},
+		PerAddress:   perAddress{Listeners: 200, Reactors: 100, Joins: 600, Beats: 100_000, Reactions: 300, Publishes: 30, Streams: 2000},
 
 		CleanAt:        3 * time.Hour,
 		RawRetention:   7 * 24 * time.Hour,
@@ -116,11 +122,12 @@ func (c *Config) flags(out io.Writer) *flag.FlagSet {
 	f.DurationVar(&c.NoticeAfter, "notice-after", c.NoticeAfter, "a creator whose sound stops for this `time` counts as stalled")
 	f.DurationVar(&c.EndAfter, "end-after", c.EndAfter, "a live without any sound for this `time` ends")
 	f.IntVar(&c.MaxLives, "max-lives", c.MaxLives, "`number` of lives at the same time, 1 or more")
+	f.IntVar(&c.MaxLivesPerCreator, "max-lives-per-creator", c.MaxLivesPerCreator, "`number` of lives of one creator at the same time, 0 for any")
 	f.StringVar(&c.Ladder, "ladder", c.Ladder, "when the AAC renditions are made, a `mode`: ondemand, always, or auto (always with --storage-url)")
 	f.StringVar(&c.Auth, "auth", c.Auth, "`who` may go live: open (anybody; only on loopback), hs256:FILE or jwks:URL")
 	f.StringVar(&c.AuthAudience, "auth-audience", c.AuthAudience, "`name` that must be among a token's aud (default: any)")
 	f.StringVar(&c.AuthIssuer, "auth-issuer", c.AuthIssuer, "`name` that must be a token's iss (default: any)")
-	f.Var(&c.PerAddress, "per-address", "`limits` for one network address, 0 for none: listeners and reactors on one live, joins, reactions and attempts to publish per minute, event streams")
+	f.Var(&c.PerAddress, "per-address", "`limits` for one network address, 0 for none: listeners and reactors on one live; joins, heartbeats, reactions and attempts to publish per minute; event streams")
 	f.IntVar(&c.Workers, "workers", c.Workers, "`number` of replays made at the same time, 0 for none")
 	f.StringVar(&c.FFmpeg, "ffmpeg", c.FFmpeg, "`path` of ffmpeg (default: ffmpeg in PATH)")
 	f.Float64Var(&c.SilenceThreshold, "silence-threshold", c.SilenceThreshold, "`dBFS` below which a replay's sound is silence (default: adapts to the recording)")
@@ -210,6 +217,9 @@ func (c *Config) validate() error {
 	}
 	if c.MaxLives < 1 {
 		bad("max-lives", strconv.Itoa(c.MaxLives), "want 1 or more")
+	}
+	if c.MaxLivesPerCreator < 0 {
+		bad("max-lives-per-creator", strconv.Itoa(c.MaxLivesPerCreator), "want 1 or more, or 0 for any number")
 	}
 	if c.Ladder != "ondemand" && c.Ladder != "always" && c.Ladder != "auto" {
 		bad("ladder", c.Ladder, "want ondemand, always or auto")

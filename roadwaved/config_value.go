@@ -84,6 +84,7 @@ type perAddress struct {
 	Listeners int // counted on one live
 	Reactors  int // users whose likes and reports count on one live
 	Joins     int // per minute
+	Beats     int // heartbeats and goodbyes, per minute
 	Reactions int // likes and reports, per minute
 	Publishes int // attempts to go live, per minute
 	Streams   int // event streams at the same time
@@ -98,7 +99,7 @@ type limit struct {
 // fields are the limits by name, in the order in which they are shown.
 func (p *perAddress) fields() []limit {
 	return []limit{
-		{"listeners", &p.Listeners}, {"reactors", &p.Reactors}, {"joins", &p.Joins},
+		{"listeners", &p.Listeners}, {"reactors", &p.Reactors}, {"joins", &p.Joins}, {"beats", &p.Beats},
 		{"reactions", &p.Reactions}, {"publishes", &p.Publishes}, {"streams", &p.Streams},
 	}
 }

@@ -67,6 +67,8 @@ func refusal(err error) error {
 		return &whip.Refusal{Status: http.StatusBadRequest, Code: "invalid-" + strings.ReplaceAll(invalid.Field, "_", "-"), Detail: invalid.Message}
 	case errors.Is(err, station.ErrAway):
 		return &whip.Refusal{Status: http.StatusServiceUnavailable, Code: "unavailable", Detail: messageAway, RetryAfter: 10 * time.Second}
+	case errors.Is(err, station.ErrBusy):
+		return &whip.Refusal{Status: http.StatusTooManyRequests, Code: "too-many-lives", Detail: station.MessageBusy, RetryAfter: 15 * time.Second}
 	case errors.Is(err, station.ErrFull):
 		return &whip.Refusal{Status: http.StatusServiceUnavailable, Code: "full", Detail: station.MessageFull, RetryAfter: time.Minute}
 	default:
@@ -136,6 +138,13 @@ func (d *daemon) ended(liveID string) {
 	d.archive.Nudge(liveID)
 	if !d.here(liveID) && d.cfg.StorageURL != "" {
 		d.desk.Discard(liveID)
+	}
+}
+
+// hangUp ends a live here that the others believe to be lost.
+func (d *daemon) hangUp(liveID string) {
+	if session, ok := d.whip.Session(liveID); ok {
+		_ = session.Close() // which tells the creator, too
 	}
 }
 

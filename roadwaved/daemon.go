@@ -138,9 +138,10 @@ func (d *daemon) openStation(context.Context) (err error) {
 		Lives: d.catalog, Board: d.redis.Board(), Nodes: d.redis.Nodes(),
 		Audience: d.audience, Journal: d.journal,
 		Node: d.node, NodeURL: d.nodeURL(), NodePatience: d.cfg.NodePatience,
-		MaxLives: d.cfg.MaxLives,
-		OnEnd:    d.ended,
-		Logger:   d.log,
+		MaxLives: d.cfg.MaxLives, MaxLivesPerCreator: d.cfg.MaxLivesPerCreator,
+		OnEnd:  d.ended,
+		OnLost: d.hangUp,
+		Logger: d.log,
 	})
 	return err
 }
@@ -153,7 +154,7 @@ func (d *daemon) openDesk(ctx context.Context) (err error) {
 	}
 	d.desk, err = onair.NewDesk(onair.Config{
 		Recordings: d.recordings(),
-		Lives:      d.catalog,
+		Lives:      d.station,
 		Store:      d.liveObjects,
 		Playlists:  d.cfg.StorageURL != "", // the store is an origin of its own
 		NewTranscoder: func() (hls.Transcoder, error) {
@@ -245,15 +246,16 @@ func (d *daemon) openAPI(ctx context.Context) error {
 	files.Handle("/live/", d.desk)
 	files.Handle("/replay/", http.StripPrefix("/", hls.NewHandler(d.objects)))
 	d.api, err = api.New(api.Config{
-		Lives: d.catalog, Replays: d.catalog, Audience: d.audience, Events: d.hub,
+		Lives: d.station, Replays: d.catalog, Audience: d.audience, Events: d.hub,
 		WHIP: d.whip, Media: files, Pages: pages,
 		Identify:       d.auth.Identify,
+		LoopbackOnly:   d.cfg.Auth == auth.OpenMode,
 		Here:           d.here,
 		Peer:           d.peer,
 		TrustedProxies: d.cfg.Proxies,
 		OriginKey:      origins,
 		Limits: api.Limits{
-			Joins: orNone(limits.Joins), Reactions: orNone(limits.Reactions),
+			Joins: orNone(limits.Joins), Beats: orNone(limits.Beats), Reactions: orNone(limits.Reactions),
 			Publishes: orNone(limits.Publishes), Streams: orNone(limits.Streams),
 		},
 		PublicURL: d.cfg.PublicURL, Version: version(), Logger: d.log,

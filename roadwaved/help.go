@@ -53,7 +53,7 @@ var helpGroups = []struct {
 }{
 	{"Where it listens and keeps things", []string{"listen", "admin-listen", "public-url", "trusted-proxies", "data"}},
 	{"Several daemons and workers", []string{"database-url", "redis-url", "storage-url", "node-url", "node-patience"}},
-	{"Creators, listeners and their network", []string{"auth", "auth-audience", "auth-issuer", "max-lives", "per-address", "media-udp", "media-host", "ice-servers", "notice-after", "end-after"}},
+	{"Creators, listeners and their network", []string{"auth", "auth-audience", "auth-issuer", "max-lives", "max-lives-per-creator", "per-address", "media-udp", "media-host", "ice-servers", "notice-after", "end-after"}},
 	{"Live and replay", []string{"ladder", "workers", "ffmpeg", "silence-threshold"}},
 	{"Daily cleaning", []string{"clean-at", "raw-retention", "audit-retention"}},
 	{"Logs", []string{"log-format", "log-level"}},

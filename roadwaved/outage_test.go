@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
 )
 
@@ -184,6 +186,48 @@ func TestStorageAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.replayOf(creator.id, 2*time.Minute)
+}
+
+// PostgreSQL and Redis away, one after the other: whoever listens through a daemon
+// that has not the live goes on, and who comes to the one that has it can begin.
+func TestPeersThroughOutages(t *testing.T) {
+	t.Parallel()
+	s := startStack(t)
+	first, second := s.daemon(), s.daemon()
+	creator := first.publish(programme(time.Minute), "title=Encore", nil)
+	playlist := "/live/" + creator.id + "/opus/media.m3u8"
+	through := func(d *testDaemon, path string) func() bool {
+		return func() bool { return d.get(path, nil) == http.StatusOK }
+	}
+	second.eventually("the other daemon passes the live on", 20*time.Second, through(second, playlist))
+	goesOn := func(away string) {
+		t.Helper()
+		for range 8 {
+			if status := second.get(playlist, nil); status != http.StatusOK {
+				t.Errorf("%s away: the playlist through the other daemon: %d", away, status)
+			}
+			if l := first.live(creator.id); l.State != "on_air" || l.Title != "Encore" {
+				t.Errorf("%s away: the daemon says of its live %+v", away, l)
+			}
+			time.Sleep(time.Second)
+		}
+	}
+	if err := s.database.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	goesOn("PostgreSQL")
+	if status := second.get("/live/"+uuid.NewString()+"/index.m3u8", nil); status != http.StatusServiceUnavailable {
+		t.Errorf("a live that nobody can look for: %d", status)
+	}
+	if err := s.database.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s.redis.Kill()
+	goesOn("Redis")
+	if err := s.redis.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	goesOn("nothing")
 }
 
 // edge is the number of the newest segment.

@@ -85,7 +85,7 @@ func TestCleaning(t *testing.T) {
 	}
 	check(catalog.StartLive(ctx, station.Live{ID: id, Title: "Vieux", StartedAt: ago.Add(-time.Hour), State: station.OnAir}))
 	check(catalog.EndLive(ctx, id, station.End{At: ago, State: station.Ended, Reason: station.EndCreator}))
-	check(catalog.Deposited(ctx, id))
+	check(catalog.Deposited(ctx, id, false))
 	claim, err := catalog.Claim(ctx, id, "w", ago, time.Minute)
 	check(err)
 	replay := station.Replay{ID: relive.ReplayID(id), LiveID: id, PublishedAt: ago, Key: "replay/" + relive.ReplayID(id)}

@@ -76,7 +76,7 @@ func (s *stack) recordedLive(raw []byte) (id string) {
 	check(s.store().Put(ctx, station.RawKey(live.ID), bytes.NewReader(raw)))
 	check(catalog.EndLive(ctx, live.ID, station.End{At: time.Now(), State: station.Ended, Reason: station.EndCreator,
 		Stats: station.LiveStats{Duration: 10 * time.Second}}))
-	check(catalog.Deposited(ctx, live.ID))
+	check(catalog.Deposited(ctx, live.ID, false))
 	return live.ID
 }
 
