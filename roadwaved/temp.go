@@ -92,13 +92,8 @@ func sweepTemp(data string, dryRun bool) (folders int, bytes int64, err error) {
 
 // sweepFolder removes a folder, unless it is in use.
 func sweepFolder(folder string, dryRun bool) (bytes int64, swept bool, err error) {
-	lock, err := lockFolder(folder)
-	if err != nil {
+	if inUse(folder) {
 		return 0, false, nil
-	}
-	defer func() { err = errors.Join(err, lock.Close()) }()
-	if again, err := lockFolder(folder); err == nil { // where locks do not lock, nobody knows
-		return 0, false, again.Close()
 	}
 	err = filepath.WalkDir(folder, func(_ string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
@@ -114,4 +109,22 @@ func sweepFolder(folder string, dryRun bool) (bytes int64, swept bool, err error
 		err = os.RemoveAll(folder)
 	}
 	return bytes, err == nil, err
+}
+
+// inUse tells whether a process may hold the lock of a folder. One that died leaves
+// it behind for good: nobody takes a folder that is there already.
+func inUse(folder string) bool {
+	if _, err := os.Lstat(filepath.Join(folder, "lock")); errors.Is(err, fs.ErrNotExist) {
+		return false // looking must not make one
+	}
+	lock, err := lockFolder(folder)
+	if err != nil {
+		return true
+	}
+	defer lock.Close()
+	again, err := lockFolder(folder)
+	if err == nil { // where locks do not lock, nobody knows
+		again.Close()
+	}
+	return err == nil
 }
