@@ -7,6 +7,6 @@
 // again by itself once the server does. No error holds the password.
 //
 // The role that daemons connect with must own the tables, because it adds and
-// drops one partition of the audit log per day. Behind PgBouncer use session
+// drops the partitions of the audit log, day by day. Behind PgBouncer use session
 // pooling and let it ignore the startup parameters that the package sets.
 package postgres

@@ -87,7 +87,7 @@ func (c *Catalog) inTheWay(ctx context.Context, d time.Time, err error) error {
 	}
 	switch pe.Code {
 	case lockTimeout:
-		return fmt.Errorf("the audit log is in use by %s, and nobody could write while this waited: clean again when that has ended", c.holder(ctx, d))
+		return fmt.Errorf("the audit log is in use by %s, and writers must not wait for that: clean again when it has ended", c.holder(ctx, d))
 	case statementTimeout:
 		return errors.New("it was cancelled, or counting its events took longer than 10 minutes: clean again when the server has less to do")
 	}
@@ -100,7 +100,7 @@ func (c *Catalog) holder(ctx context.Context, d time.Time) string {
 	var pid int
 	var user, program, since string
 	err := c.pool.QueryRow(ctx, `
-		SELECT a.pid, coalesce(a.usename, ''), coalesce(a.application_name, ''), coalesce(to_char(a.xact_start, ' since HH24:MI:SS TZ'), '')
+		SELECT a.pid, coalesce(a.usename, ''), coalesce(a.application_name, ''), coalesce(to_char(a.xact_start, '", since "HH24:MI:SS TZ'), '')
 		FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 		WHERE l.granted AND l.pid <> pg_backend_pid() AND a.datname = current_database()
 		AND l.relation IN ('audit_events'::regclass, 'audit_ids'::regclass, to_regclass($1), to_regclass($2))
