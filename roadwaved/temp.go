@@ -108,6 +108,9 @@ func sweepFolder(folder string, dryRun bool) (bytes int64, swept bool, err error
 	if err == nil && !dryRun {
 		err = os.RemoveAll(folder)
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, false, nil // another process was quicker
+	}
 	return bytes, err == nil, err
 }
 
