@@ -50,10 +50,11 @@ type Config struct {
 // A Desk holds the lives of this process and serves their media.
 type Desk struct {
 	cfg  Config
-	ctx  context.Context // of what Discard does; Close ends it
+	ctx  context.Context // of what deletes media; Close ends it
 	stop context.CancelFunc
 
 	mu     sync.RWMutex
+	closed bool
 	lives  map[string]*Broadcast
 	timers map[string]*time.Timer // of lives that linger
 
@@ -98,7 +99,7 @@ func (d *Desk) Sweep(ctx context.Context) error {
 func (d *Desk) Discard(liveID string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.ctx.Err() != nil {
+	if d.closed {
 		return
 	}
 	d.lingering.Go(func() {
@@ -168,16 +169,28 @@ func (d *Desk) remove(b *Broadcast) {
 	delete(d.lives, b.Live.ID)
 	delete(d.timers, b.Live.ID)
 	d.mu.Unlock()
-	if err := b.hls.Remove(context.Background()); err != nil {
-		b.log.Warn("media of an ended live not removed", "err", err)
+	ctx, cancel := context.WithTimeout(d.ctx, discardPatience)
+	defer cancel()
+	if err := b.hls.Remove(ctx); err != nil {
+		b.log.Warn("media of an ended live are left to the daily cleaning", "err", err)
 	}
 }
 
-// Close removes what lingers and waits until it is gone. No live may be running
-// any more.
+// closePatience is how long a store may take to delete what lingers when the
+// daemon stops.
+const closePatience = 5 * time.Second
+
+// Close stops what lingers and removes it, unless the store is an origin of its
+// own: players that are behind can still hear the end there. No live may be
+// running any more.
 func (d *Desk) Close() error {
+	defer d.stop()
+	if d.cfg.Playlists {
+		d.stop()
+	}
+	defer time.AfterFunc(closePatience, d.stop).Stop()
 	d.mu.Lock()
-	d.stop()
+	d.closed = true
 	var left []*Broadcast
 	for id, timer := range d.timers {
 		if timer.Stop() {
@@ -186,8 +199,10 @@ func (d *Desk) Close() error {
 	}
 	d.mu.Unlock()
 	for _, b := range left {
-		d.remove(b)
-		d.lingering.Done()
+		d.lingering.Go(func() {
+			defer d.lingering.Done() // of its timer
+			d.remove(b)
+		})
 	}
 	d.lingering.Wait()
 	return nil
