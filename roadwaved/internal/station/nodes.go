@@ -16,6 +16,7 @@ type watch struct {
 
 // present tells the others that this daemon is up.
 func (s *Station) present(ctx context.Context) {
+	s.recallSlots(ctx)
 	bctx, cancel := context.WithTimeout(ctx, boardPatience)
 	defer cancel()
 	err := s.cfg.Nodes.Present(bctx, Node{Name: s.cfg.Node, URL: s.cfg.NodeURL}, s.cfg.Lease)

@@ -237,7 +237,7 @@ func (s *Station) takeSlot(ctx context.Context, l Live, elsewhere int) error {
 	}
 	bctx, cancel := context.WithTimeout(ctx, boardPatience)
 	defer cancel()
-	err = s.cfg.Board.Acquire(bctx, l.ID, s.cfg.MaxLives, s.cfg.Lease)
+	err = s.acquireSlot(bctx, l.ID)
 	switch {
 	case errors.Is(err, ErrFull):
 		s.forget(l.ID)

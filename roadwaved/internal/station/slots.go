@@ -1,0 +1,74 @@
+package station
+
+import (
+	"context"
+	"fmt"
+)
+
+// recallPatience leaves the rest of boardPatience to what is asked next.
+const recallPatience = boardPatience / 2
+
+// acquireSlot takes a slot on a board that knows of all the others.
+func (s *Station) acquireSlot(ctx context.Context, liveID string) error {
+	s.recallSlots(ctx)
+	return s.cfg.Board.Acquire(ctx, liveID, s.cfg.MaxLives, s.cfg.Lease)
+}
+
+// recallSlots gives the lives on air their slots back when the board lost them:
+// until each daemon renews its own, which may take a third of a lease, the limit
+// would count for nothing. The catalog knows whose they are.
+//
+// Lives of daemons that are down are left out: their slots are to be had again.
+// But a board that does not know this daemon has forgotten the others too, so
+// that nobody can tell who is down, and all lives get slots. So it is when a
+// daemon starts. They get them for half a lease: who is up renews them before
+// that is over, and what a dead one keeps by mistake is soon free. All this comes
+// before a daemon presents itself, too: after that nobody could see any more that
+// the board forgot.
+//
+// What is left of the hole are lives that other daemons start at that very
+// moment: they are not in the catalog yet.
+func (s *Station) recallSlots(ctx context.Context) {
+	if s.cfg.Nodes == nil {
+		return // alone: the lives here are all there are
+	}
+	rctx, cancel := context.WithTimeout(ctx, recallPatience)
+	defer cancel()
+	n, err := s.recall(rctx)
+	if err != nil && ctx.Err() == nil {
+		s.cfg.Logger.Debug("it is not known whether the board has all slots: there may be more lives than the limit allows", "limit", s.cfg.MaxLives, "err", err)
+	}
+	if n > 0 {
+		s.cfg.Logger.Warn("the board lost slots of lives on air: they were given back", "lives", n)
+	}
+}
+
+// recall tells how many lives got their slots back.
+func (s *Station) recall(ctx context.Context) (int, error) {
+	up, err := s.nodesUp(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("station: listing daemons: %w", err)
+	}
+	taken, err := s.cfg.Board.Count(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("station: counting slots: %w", err)
+	}
+	ids, _ := s.split() // some of them may not be in the catalog yet
+	lives, err := s.livesElsewhere(ctx)
+	if err != nil {
+		return 0, err
+	}
+	forgot := !up[s.cfg.Node]
+	for _, l := range lives {
+		if forgot || up[l.Node] {
+			ids = append(ids, l.ID)
+		}
+	}
+	if len(ids) <= taken {
+		return 0, nil
+	}
+	if err := s.cfg.Board.Renew(ctx, s.cfg.Lease/2, ids...); err != nil {
+		return 0, fmt.Errorf("station: giving slots back: %w", err)
+	}
+	return len(ids), nil
+}
