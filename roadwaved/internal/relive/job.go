@@ -21,7 +21,6 @@ type job struct {
 	claim  station.Claim
 	log    *slog.Logger
 	begun  time.Time
-	share  int64 // of the worker's room
 
 	mu      sync.Mutex
 	step    string
@@ -62,11 +61,6 @@ func (j *job) run(ctx context.Context) (err error) {
 }
 
 func (j *job) work(ctx context.Context) error {
-	j.report("wait", 0)
-	if err := j.worker.room.Acquire(ctx, j.share); err != nil {
-		return err
-	}
-	defer j.worker.room.Release(j.share)
 	var live station.Live
 	err := j.patiently(ctx, theCatalog, j.worker.cfg.Patience, func() error {
 		return ask(ctx, func(ctx context.Context) (err error) {

@@ -117,7 +117,12 @@ func key(liveID string) string { return station.ReplayPrefix + ReplayID(liveID) 
 // still uploading or beyond help returns nil.
 func (w *Worker) Handle(ctx context.Context, liveID string) error {
 	log := w.cfg.Logger.With("live_id", liveID)
-	died := w.died(ctx, liveID)
+	// Before the claim: who waits here when the worker dies has not failed.
+	share := w.share(ctx, liveID)
+	if err := w.room.Acquire(ctx, share); err != nil {
+		return err
+	}
+	defer w.room.Release(share)
 	var claim station.Claim
 	asked := time.Now()
 	err := ask(ctx, func(ctx context.Context) (err error) {
@@ -134,15 +139,12 @@ func (w *Worker) Handle(ctx context.Context, liveID string) error {
 	case err != nil:
 		return fmt.Errorf("relive: claiming the job: %w", err)
 	}
-	j := &job{worker: w, claim: claim, log: log, begun: w.cfg.Now(), kept: asked, share: 1}
+	j := &job{worker: w, claim: claim, log: log, begun: w.cfg.Now(), kept: asked}
 	before := j.attempts(ctx) - 1
 	if before >= w.cfg.Attempts {
 		// Nobody came to say that they failed: a job that kills its process
 		// would do so again, and cut every live on air each time.
 		return j.finish(ctx, fmt.Errorf("relive: the last of %d attempts did not come back: the worker died of it", before))
-	}
-	if died && before >= 2 {
-		j.share = everyone
 	}
 	log.Info("replay begun", "fence", claim.Fence, "attempt", before+1)
 	made := j.run(ctx)
@@ -150,12 +152,15 @@ func (w *Worker) Handle(ctx context.Context, liveID string) error {
 	return j.finish(ctx, made)
 }
 
-// died tells whether the last attempt at a job ended without a word. Such a job
-// is suspected of killing its worker, and the jobs beside it with it: soon it is
+// share is the room that a job gets. One whose attempts ended without a word is
+// suspected of killing its worker, and the jobs beside it with it: soon it is
 // tried alone, or they would be parked as well.
-func (w *Worker) died(ctx context.Context, liveID string) bool {
+func (w *Worker) share(ctx context.Context, liveID string) int64 {
 	j, err := w.job(ctx, liveID)
-	return err == nil && j.State == station.JobRunning
+	if err == nil && j.State == station.JobRunning && j.Lease.Before(w.cfg.Now()) && j.Attempts >= 2 {
+		return everyone
+	}
+	return 1
 }
 
 // job finds a job in the catalog.
