@@ -23,7 +23,7 @@ func clean(ctx context.Context, args []string, getenv func(string) (string, bool
 		return usageError{err}
 	}
 	d := newParts(cfg, cfg.logger(stderr))
-	err = d.openAll(ctx, d.openCatalog, d.openObjects, d.openJanitor)
+	err = d.openAll(ctx, d.lookAtCatalog, d.openObjects, d.openJanitor)
 	if err == nil {
 		var report janitor.Report
 		report, err = d.janitor.Clean(ctx, dryRun)

@@ -125,6 +125,7 @@ func (d *daemon) openAudience(ctx context.Context) error {
 	d.audience, err = station.NewAudience(station.AudienceConfig{
 		Attendance: d.redis.Attendance(), Journal: d.journal, Records: d.catalog, Lives: d.catalog,
 		Key:             key,
+		OnAirElsewhere:  func(id string) bool { return d.station.OnAirElsewhere(id) },
 		OnAir:           func() []string { return d.station.Lives() },
 		OnCounters:      d.counted,
 		PerOriginVisits: orNone(d.cfg.PerAddress.Listeners), PerOriginReactions: orNone(d.cfg.PerAddress.Reactors),

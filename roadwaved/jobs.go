@@ -36,7 +36,7 @@ func jobs(ctx context.Context, args []string, getenv func(string) (string, bool)
 		return usageError{err}
 	}
 	s := &services{cfg: cfg, log: cfg.logger(stderr)}
-	if err := s.openCatalog(ctx); err != nil {
+	if err := s.lookAtCatalog(ctx); err != nil {
 		return err
 	}
 	if action == "list" {

@@ -77,14 +77,27 @@ func (s *services) openCatalog(ctx context.Context) error {
 		if _, _, err := postgres.Migrate(ctx, s.cfg.DatabaseURL, s.log); err != nil {
 			return err
 		}
-		catalog, err := postgres.Open(ctx, s.cfg.DatabaseURL, postgres.Config{Logger: s.log})
-		if err != nil {
-			return err
-		}
-		s.catalog = catalog
-		s.onClose(catalog.Close)
-		return nil
+		return s.openPostgres(ctx)
 	})
+}
+
+// lookAtCatalog opens the database as it is: who only looks, or tidies up, must
+// not make tables that the daemons at work do not know.
+func (s *services) lookAtCatalog(ctx context.Context) error {
+	if s.cfg.DatabaseURL == "" {
+		return s.openCatalog(ctx)
+	}
+	return s.patiently(ctx, "database-url", s.openPostgres)
+}
+
+func (s *services) openPostgres(ctx context.Context) error {
+	catalog, err := postgres.Open(ctx, s.cfg.DatabaseURL, postgres.Config{Logger: s.log})
+	if err != nil {
+		return err
+	}
+	s.catalog = catalog
+	s.onClose(catalog.Close)
+	return nil
 }
 
 // patiently tries again while a service is away, for startPatience.

@@ -59,6 +59,7 @@ type Config struct {
 	// this one has. Requests to creators' and media paths of a live that is on
 	// a peer are sent on to it, once. The peer must have this daemon's address
 	// among its TrustedProxies to see whose request it is. nil: all is here.
+	// A URL without a host is a live that cannot be reached now: 503.
 	Peer func(ctx context.Context, liveID string) (*url.URL, bool)
 	Here func(liveID string) bool
 

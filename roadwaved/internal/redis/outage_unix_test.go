@@ -172,7 +172,7 @@ func TestFlushedInTheMiddle(t *testing.T) {
 		id := uuid.NewString()
 		must(t, catalog.StartLive(t.Context(), station.Live{ID: id, StartedAt: time.Now(), State: station.OnAir, Premium: i%2 == 0}))
 		must(t, catalog.EndLive(t.Context(), id, station.End{At: time.Now(), State: station.Ended}))
-		must(t, catalog.Deposited(t.Context(), id))
+		must(t, catalog.Deposited(t.Context(), id, false))
 	}
 	var published, twice atomic.Int64
 	half, flushed := make(chan struct{}), make(chan struct{})
