@@ -19,6 +19,7 @@ import (
 	"github.com/roadwave/roadwave/roadwaved/internal/api"
 	"github.com/roadwave/roadwave/roadwaved/internal/archive"
 	"github.com/roadwave/roadwave/roadwaved/internal/auth"
+	"github.com/roadwave/roadwave/roadwaved/internal/endings"
 	"github.com/roadwave/roadwave/roadwaved/internal/janitor"
 	"github.com/roadwave/roadwave/roadwaved/internal/onair"
 	"github.com/roadwave/roadwave/roadwaved/internal/relive"
@@ -134,10 +135,15 @@ func (d *daemon) openAudience(ctx context.Context) error {
 	return err
 }
 
-func (d *daemon) openStation(context.Context) (err error) {
+func (d *daemon) openStation(context.Context) error {
+	ends, err := endings.Open(d.path("endings"))
+	if err != nil {
+		return err
+	}
+	d.onClose(ends.Close)
 	d.station, err = station.New(station.Config{
 		Lives: d.catalog, Board: d.redis.Board(), Nodes: d.redis.Nodes(),
-		Audience: d.audience, Journal: d.journal,
+		Audience: d.audience, Journal: d.journal, Endings: ends,
 		Node: d.node, NodeURL: d.nodeURL(), NodePatience: d.cfg.NodePatience,
 		MaxLives: d.cfg.MaxLives, MaxLivesPerCreator: d.cfg.MaxLivesPerCreator,
 		OnEnd:  d.ended,

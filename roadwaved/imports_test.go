@@ -33,6 +33,7 @@ var directions = []struct {
 	{"roadwaved/internal/postgres", []string{"roadwaved/internal/station"}},
 	{"roadwaved/internal/objects", []string{"roadwaved/internal/station", "hls"}},
 	{"roadwaved/internal/archive", []string{"roadwaved/internal/station", "hls"}},
+	{"roadwaved/internal/endings", []string{"roadwaved/internal/station"}},
 	{"roadwaved/internal/janitor", []string{"roadwaved/internal/station", "hls"}},
 	{"roadwaved/internal/auth", []string{"roadwaved/internal/station"}},
 	{"roadwaved/deploy", nil},
