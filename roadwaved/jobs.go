@@ -90,8 +90,8 @@ func what(j station.Job) string {
 	return strings.Join(strings.Fields(j.Error), " ")
 }
 
-// retryJobs reopens parked jobs; a daemon or worker takes them up within a
-// minute. No ids means all of them.
+// retryJobs reopens jobs that were given up, parked or found empty; a daemon or
+// worker takes them up within a minute. No ids means all that are parked.
 func retryJobs(ctx context.Context, catalog station.Catalog, ids []string, out io.Writer) error {
 	if len(ids) == 0 {
 		err := eachJob(ctx, catalog, station.JobQuery{States: []station.JobState{station.JobParked}}, func(j station.Job) error {
@@ -109,7 +109,7 @@ func retryJobs(ctx context.Context, catalog station.Catalog, ids []string, out i
 		case errors.Is(err, station.ErrNotFound):
 			errs = append(errs, fmt.Errorf("no live %s has a job", id))
 		case errors.Is(err, station.ErrJobOver):
-			errs = append(errs, fmt.Errorf("the job of live %s is over, there is nothing to make again", id))
+			errs = append(errs, fmt.Errorf("the job of live %s is over, its replay is there", id))
 		case err != nil:
 			errs = append(errs, err)
 		default:
