@@ -6,9 +6,9 @@
 //
 // The catalog is the truth. The queue only delivers and may forget: the
 // [Reconciler] asks the catalog what is unfinished. The board may forget too:
-// slots are leased again, daemons present themselves again, and an [Audience]
-// gets its listeners back from their heartbeats. What the catalog must get while
-// it is away waits in a [Journal] on this machine. While either is away a
-// [Station] answers for its own lives from memory, and for those of other daemons
-// by what it last saw of them.
+// lives on air get their slots back, daemons present themselves again, and an
+// [Audience] gets its listeners back from their heartbeats. What the catalog must
+// get while it is away waits on this machine, in a [Journal] and in [Endings].
+// While either is away a [Station] answers for its own lives from memory, and for
+// those of other daemons by what it last saw of them.
 package station

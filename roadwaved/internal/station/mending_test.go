@@ -181,8 +181,9 @@ func TestBoardRefusesAll(t *testing.T) {
 		s.listen(t, time.Minute, a)
 		s.board.SetAway(errors.New("NOAUTH authentication required"))
 		s.listen(t, 5*time.Minute, a)
+		time.Sleep(4500 * time.Millisecond) // the sweep is the next to ask
 		s.board.SetAway(nil)
-		time.Sleep(9 * time.Second)
+		time.Sleep(time.Second)
 		s.listen(t, time.Minute, a)
 		if c := s.counters(t); c.Listeners != 1 || c.Visits != 1 {
 			t.Errorf("the counters are %+v, want the listener who was there all the time", c)

@@ -78,6 +78,29 @@ func TestLimitHoldsForIdleDaemon(t *testing.T) {
 	})
 }
 
+// It presents itself again before the other one does: it still sees that the
+// board forgot.
+func TestLimitHoldsAfterPresence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newStreet()
+		a, _ := st.house(t, "a") // present at whole tens of seconds
+		for range 100 {
+			a.open(t)
+		}
+		time.Sleep(5 * time.Second)
+		b, _ := st.house(t, "b")
+		time.Sleep(56 * time.Second)
+		st.flush(t, a.Lives(), []string{"a", "b"})
+		time.Sleep(5 * time.Second)
+		if n, err := st.nodes.Nodes.ListNodes(t.Context()); err != nil || len(n) != 1 || n[0].Name != "b" {
+			t.Fatalf("present are %v (%v), want b alone", n, err)
+		}
+		if _, err := b.Open(t.Context(), station.Request{}); !errors.Is(err, station.ErrFull) {
+			t.Errorf("the 101st: %v, want ErrFull", err)
+		}
+	})
+}
+
 // The slots of a daemon that died are free after one lease, though the catalog
 // has its lives on air for longer.
 func TestSlotsOfTheDead(t *testing.T) {
