@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,6 +31,9 @@ type NginxConfig struct {
 	BucketCA string
 	// Listen is the address of the public server. Default: a free port of 127.0.0.1.
 	Listen string
+	// Behind is the network of another proxy in front, in CIDR notation; what it
+	// says in X-Forwarded-For is believed. Default: none.
+	Behind string
 	// Certificate and Key are PEM files; with them the server speaks TLS and HTTP/2.
 	// Default: plain HTTP.
 	Certificate, Key string
@@ -56,6 +60,9 @@ func (c *NginxConfig) complete() error {
 		return !strings.ContainsRune("_-./", r) && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
 	}):
 		return fmt.Errorf("deploy: NginxConfig.Folder %q: want an absolute path of plain letters", c.Folder)
+	}
+	if _, err := netip.ParsePrefix(c.Behind); c.Behind != "" && err != nil {
+		return fmt.Errorf("deploy: NginxConfig.Behind: %w", err)
 	}
 	for _, d := range c.Daemons {
 		if _, _, err := net.SplitHostPort(d); err != nil {

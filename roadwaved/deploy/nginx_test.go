@@ -287,7 +287,7 @@ func TestOriginAway(t *testing.T) {
 	for _, path := range paths {
 		get(t, n.URL+path)
 	}
-	o.broken.Store(true)
+	o.broken.Store(http.StatusBadGateway)
 	for range 7 { // longer than a playlist is fresh
 		for _, path := range paths {
 			if a := get(t, n.URL+path); a.status != 200 || len(a.body) == 0 {
@@ -299,7 +299,7 @@ func TestOriginAway(t *testing.T) {
 	if a := get(t, n.URL+livePrefix+"opus/run1-19.mp4"); a.status != 502 || a.header.Get("Cache-Control") != "no-store" || a.header.Get("Access-Control-Allow-Origin") != "*" {
 		t.Errorf("what was never there: %d %v", a.status, a.header)
 	}
-	o.broken.Store(false)
+	o.broken.Store(0)
 	eventually(t, "the segment is found", func() bool { return get(t, n.URL+livePrefix+"opus/run1-19.mp4").status == 200 })
 
 	o.Listener.Close() // and now nobody is there at all

@@ -28,7 +28,7 @@ type origin struct {
 	*httptest.Server
 	requests, sent atomic.Int64
 	delay          atomic.Int64 // nanoseconds before every answer
-	broken         atomic.Bool  // then every answer is 502
+	broken         atomic.Int64 // the status of every answer, unless 0
 
 	mu    sync.Mutex
 	seen  []*http.Request
@@ -49,8 +49,8 @@ func newOrigin(t testing.TB, h http.Handler) *origin {
 		}
 		o.mu.Unlock()
 		time.Sleep(time.Duration(o.delay.Load()))
-		if o.broken.Load() {
-			w.WriteHeader(http.StatusBadGateway)
+		if status := o.broken.Load(); status != 0 {
+			w.WriteHeader(int(status))
 			return
 		}
 		h.ServeHTTP(&countingWriter{ResponseWriter: w, n: &o.sent}, r)

@@ -56,8 +56,8 @@ func (c NginxConfig) write(a addresses) error {
 		return err
 	}
 	const caches = "proxy_cache_path /var/cache/"
-	if n := strings.Count(string(shipped), caches); n != 3 {
-		return fmt.Errorf("deploy: %s has %d caches, not 3", name, n)
+	if n := strings.Count(string(shipped), caches); n != 4 {
+		return fmt.Errorf("deploy: %s has %d caches, not 4", name, n)
 	}
 	moved := strings.ReplaceAll(string(shipped), caches, "proxy_cache_path "+c.Folder+"/")
 	rendered, err := apply(moved, edits)
@@ -102,15 +102,19 @@ func writeFiles(folder string, files map[string]string) error {
 type edit struct{ line, by string }
 
 func (c NginxConfig) edits(a addresses) []edit {
-	var daemons []string
-	for _, d := range c.Daemons {
-		daemons = append(daemons, "server "+d+" max_fails=3 fail_timeout=5s;")
-	}
 	list := []edit{
-		{"server 127.0.0.1:8080 max_fails=3 fail_timeout=5s;", strings.Join(daemons, "\n    ")},
+		c.servers("max_fails=3 fail_timeout=5s;"),
 		{"access_log /var/log/nginx/roadwave.log roadwave buffer=64k flush=5s;", "access_log " + c.Folder + "/access.log roadwave;"},
 		{"listen 127.0.0.1:8082;", "listen " + a.status + ";"},
 		{"listen 80;", "listen " + a.redirect + ";"},
+		{"listen [::]:80;", ""}, {"listen [::]:443 ssl http2;", ""}, // here is IPv4 loopback only
+	}
+	if c.Bucket == "" {
+		list = append(list, c.servers("max_fails=0;"))
+	}
+	if c.Behind != "" {
+		list = append(list, edit{"# set_real_ip_from 192.0.2.0/24;", "set_real_ip_from " + c.Behind + ";"},
+			edit{"# real_ip_header X-Forwarded-For;", "real_ip_header X-Forwarded-For;"})
 	}
 	const (
 		listen      = "listen 443 ssl http2;"
@@ -125,6 +129,15 @@ func (c NginxConfig) edits(a addresses) []edit {
 		edit{"ssl_protocols TLSv1.2 TLSv1.3;", ""}, edit{"ssl_session_cache shared:roadwave_tls:10m;", ""})
 }
 
+// servers lists the daemons in an upstream.
+func (c NginxConfig) servers(how string) edit {
+	var lines []string
+	for _, d := range c.Daemons {
+		lines = append(lines, "server "+d+" "+how)
+	}
+	return edit{"server 127.0.0.1:8080 " + how, strings.Join(lines, "\n    ")}
+}
+
 func (c NginxConfig) bucketEdits() ([]edit, error) {
 	u, err := url.Parse(c.Bucket)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.ContainsAny(c.Bucket, " ;{}\"'$\\") {
@@ -136,7 +149,7 @@ func (c NginxConfig) bucketEdits() ([]edit, error) {
 	}
 	origin := u.Scheme + "://roadwave_bucket" + strings.TrimSuffix(path.Clean("/"+u.Path), "/")
 	list := []edit{
-		{"server s3.gra.io.cloud.ovh.net:443 max_fails=3 fail_timeout=5s;", "server " + host + " max_fails=3 fail_timeout=5s;"},
+		{"server s3.gra.io.cloud.ovh.net:443 max_fails=0;", "server " + host + " max_fails=0;"},
 		{"set $roadwave_origin https://roadwave_bucket/my-bucket;", "set $roadwave_origin " + origin + ";"},
 		{"set $roadwave_origin_host s3.gra.io.cloud.ovh.net;", "set $roadwave_origin_host " + u.Host + ";"},
 	}
