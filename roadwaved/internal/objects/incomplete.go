@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/minio/minio-go/v7"
+
+	"github.com/roadwave/roadwave/roadwaved/internal/station"
 )
 
 const pageOfUploads = 1000
@@ -13,13 +15,25 @@ const pageOfUploads = 1000
 // AbortIncomplete deletes what uploads that were begun before a time, and never
 // finished, left in the bucket, and tells how many uploads and how many bytes
 // that was; with dryRun it only tells. The store bills what is left there but
-// does not list it.
+// does not list it. Uploads of others that share the bucket are left alone: only
+// what is where we write is ours.
 func (s *S3) AbortIncomplete(ctx context.Context, before time.Time, dryRun bool) (n int, bytes int64, err error) {
+	for _, prefix := range []string{station.LivePrefix, station.ReplayPrefix, station.RawPrefix} {
+		more, size, err := s.abortBelow(ctx, s.at.name(prefix), before, dryRun)
+		n, bytes = n+more, bytes+size
+		if err != nil {
+			return n, bytes, err
+		}
+	}
+	return n, bytes, nil
+}
+
+func (s *S3) abortBelow(ctx context.Context, prefix string, before time.Time, dryRun bool) (n int, bytes int64, err error) {
 	var marker, idMarker string
 	for {
 		var page minio.ListMultipartUploadsResult
 		err := s.try(ctx, "listing unfinished uploads", func() (err error) {
-			page, err = s.client.ListMultipartUploads(ctx, s.at.bucket, s.at.name(""), marker, idMarker, "", pageOfUploads)
+			page, err = s.client.ListMultipartUploads(ctx, s.at.bucket, prefix, marker, idMarker, "", pageOfUploads)
 			return err
 		})
 		if err != nil {

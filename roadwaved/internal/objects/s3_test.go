@@ -143,8 +143,8 @@ func TestAbortIncomplete(t *testing.T) {
 	server := objectstest.Start(t)
 	store := openBucket(t, server, newBucket(t, server), Config{})
 	put(t, store, "replay/1/audio.mp3", "whole")
-	for i := range 2 {
-		name := fmt.Sprintf("raw/%d.opus", i)
+	foreign := []string{"backup/1.tar", "rawer/1.opus", "fm/raw/1.opus"}
+	for _, name := range append(foreign, "raw/1.opus", "replay/2/audio.mp3", "live/3/opus/1.mp4") {
 		id, err := store.client.NewMultipartUpload(t.Context(), store.at.bucket, name, store.putOptions(name))
 		if err != nil {
 			t.Fatal(err)
@@ -161,9 +161,16 @@ func TestAbortIncomplete(t *testing.T) {
 		}
 	}
 	count(time.Now().Add(-time.Hour), false, 0, 0)
-	count(time.Now().Add(time.Hour), true, 2, 10<<20)
-	count(time.Now().Add(time.Hour), false, 2, 10<<20)
+	count(time.Now().Add(time.Hour), true, 3, 15<<20)
+	count(time.Now().Add(time.Hour), false, 3, 15<<20)
 	count(time.Now().Add(time.Hour), false, 0, 0)
+	page, err := store.client.ListMultipartUploads(t.Context(), store.at.bucket, "", "", "", "", pageOfUploads)
+	if err != nil || len(page.Uploads) != len(foreign) {
+		t.Errorf("of %d uploads of others %d are left, %v", len(foreign), len(page.Uploads), err)
+	}
+	store.at.prefix = "fm"
+	count(time.Now().Add(time.Hour), false, 1, 5<<20)
+	store.at.prefix = ""
 	if o, err := store.Open(t.Context(), "replay/1/audio.mp3"); err != nil {
 		t.Errorf("a whole object is gone: %v", err)
 	} else {
