@@ -153,9 +153,10 @@ func hearReplay(t *testing.T, p *webtest.Tab, d *testDaemon, liveID string, said
 	}
 	p.Click("play")
 	p.Wait(15*time.Second, `document.getElementById('audio').currentTime > 0.5`)
-	p.Click("forward")
-	p.Click("back")
-	p.Wait(15*time.Second, `document.getElementById('audio').currentTime > 5`)
+	p.Click("forward") // beyond the end
+	p.Wait(15*time.Second, `document.getElementById('audio').ended`)
+	p.Click("back") // who goes back from there wants to hear
+	p.Wait(15*time.Second, `(({ currentTime, paused }) => currentTime > 5 && !paused)(document.getElementById('audio'))`)
 	matches(t, "the replay", said, capture(p, 6, `document.getElementById('audio')`)[0])
 	p.Picture(*pictures, "e2e-listen-replay")
 }

@@ -24,17 +24,34 @@ export const accessToken = (form) => form.elements.token.value.replace(/^\s*bear
 
 const tokenKey = 'studio.token';
 
-// recallToken takes a token from the address (#token=…), out of sight at once,
-// or the one this tab knows already.
-export function recallToken(form) {
+// recallToken takes the token this tab knows already, or one from the address
+// (#token=…), out of sight at once. Anybody can write such an address: where both
+// are there, the dialog asks the creator, who keeps theirs unless they say otherwise.
+export function recallToken(form, dialog) {
   const given = new URLSearchParams(location.hash.slice(1)).get('token');
   if (given) history.replaceState(history.state, '', location.pathname + location.search);
+  const kept = keptToken();
+  useToken(form, kept || given || '');
+  if (!given || !kept || given === kept) return;
+  const [replace, keep] = dialog.querySelectorAll('button');
+  replace.onclick = () => { useToken(form, given); dialog.close(); };
+  keep.onclick = () => dialog.close();
+  dialog.showModal();
+}
+
+function keptToken() {
   try {
-    if (given) sessionStorage.setItem(tokenKey, given);
-    form.elements.token.value = given ?? sessionStorage.getItem(tokenKey) ?? '';
-  } catch { // no memory here: for this page alone
-    form.elements.token.value = given ?? '';
+    return sessionStorage.getItem(tokenKey);
+  } catch { // no memory here
+    return null;
   }
+}
+
+function useToken(form, token) {
+  form.elements.token.value = token;
+  try {
+    sessionStorage.setItem(tokenKey, token);
+  } catch { /* no memory here: for this page alone */ }
 }
 
 const tagsOf = (form) => form.elements.tags.value.split(',').map((tag) => tag.trim()).filter(Boolean);

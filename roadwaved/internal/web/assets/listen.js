@@ -163,7 +163,7 @@ function openReplay(replay) {
   $('duration').textContent = clock(Math.round(replay.duration_seconds));
   audio.addEventListener('timeupdate', showPosition);
   audio.addEventListener('seeking', showPosition);
-  $('seek').addEventListener('input', () => { audio.currentTime = Number($('seek').value); });
+  $('seek').addEventListener('input', () => seek(Number($('seek').value)));
   $('back').addEventListener('click', () => skip(-15));
   $('forward').addEventListener('click', () => skip(30));
   $('speed').addEventListener('change', () => { audio.playbackRate = audio.defaultPlaybackRate = Number($('speed').value); });
@@ -174,7 +174,16 @@ function openReplay(replay) {
 }
 
 function skip(seconds) {
-  audio.currentTime = Math.min(Math.max(0, audio.currentTime + seconds), Number($('seek').max));
+  if (audio.ended && seconds > 0) return;
+  seek(Math.min(Math.max(0, audio.currentTime + seconds), Number($('seek').max)));
+}
+
+// seek goes elsewhere in the replay. At its end sound has stopped by itself, and
+// who goes back from there wants to hear.
+function seek(position) {
+  const { ended } = audio;
+  audio.currentTime = position;
+  if (ended) player.play().catch(() => {}); // pressed pause at once
 }
 
 function showPosition() {

@@ -290,7 +290,7 @@ addEventListener('pagehide', () => live && leave(live, 'Le live est terminé'));
 navigator.mediaDevices?.addEventListener?.('devicechange', () => microphone && listMicrophones($('device')));
 
 recall(form);
-recallToken(form);
+recallToken(form, $('other-token'));
 if (accessToken(form)) $('access').open = true;
 checkTags(form);
 enter('idle');
