@@ -35,6 +35,13 @@ func (n *flakyNodes) Present(ctx context.Context, node station.Node, lease time.
 	return n.Nodes.Present(ctx, node, lease)
 }
 
+func (n *flakyNodes) Node(ctx context.Context, name string) (station.Node, error) {
+	if err := n.broken(); err != nil {
+		return station.Node{}, err
+	}
+	return n.Nodes.Node(ctx, name)
+}
+
 func (n *flakyNodes) ListNodes(ctx context.Context) ([]station.Node, error) {
 	if err := n.broken(); err != nil {
 		return nil, err
