@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"time"
 
@@ -29,7 +30,7 @@ func newReplay(r station.Replay, o origin) Replay {
 		ReplayID: r.ID, LiveID: r.LiveID, Title: r.Title, GeoType: r.GeoType,
 		PublishedAt: r.PublishedAt.UTC(), DurationSeconds: r.Duration.Seconds(),
 		HLSURL: o.to(r.Key, "index.m3u8"), MP3URL: o.to(r.Key, "audio.mp3"),
-		LoudnessLUFS: r.Loudness, SilenceRemovedSeconds: r.Removed.Seconds(),
+		LoudnessLUFS: math.Round(10*r.Loudness) / 10, SilenceRemovedSeconds: r.Removed.Round(time.Millisecond).Seconds(),
 	}
 }
 

@@ -207,6 +207,13 @@ func TestAudienceAndIssuer(t *testing.T) {
 	}
 }
 
+// The secret given in place of its file is in no error.
+func TestSecretInPlaceOfItsFile(t *testing.T) {
+	if _, err := auth.Open("hs256:"+secret, auth.Config{}); err == nil || strings.Contains(err.Error(), secret) || !strings.Contains(err.Error(), "give its path") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestSecretFile(t *testing.T) {
 	for name, path := range map[string]string{
 		"short": secretFile(t, "too short\n", 0o600), "only newlines": secretFile(t, strings.Repeat("\n", 100), 0o600),

@@ -2,10 +2,14 @@ package auth
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -23,6 +27,10 @@ type secret struct {
 
 func newSecret(path string, cfg Config) (*secret, error) {
 	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) && !strings.ContainsRune(path, filepath.Separator) {
+		// It may be the secret itself: it is not repeated.
+		return nil, errors.New("auth: hs256 names no file in the current folder; write the secret into a file and give its path, like hs256:/etc/roadwave/secret")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("auth: the secret of hs256: %w", err)
 	}
