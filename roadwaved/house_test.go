@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/roadwave/roadwave/media/whip"
+	"github.com/roadwave/roadwave/roadwaved/deploy"
+	"github.com/roadwave/roadwave/roadwaved/deploy/deploytest"
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
 )
 
@@ -110,6 +112,42 @@ func (d *testDaemon) nextEvent(path, kind string) func() string {
 		d.t.Fatalf("the stream ended without an event %q: %v", kind, lines.Err())
 		return ""
 	}
+}
+
+// Everything through the real NGINX: a creator, a listener who joins, and media
+// from its cache (M3).
+func TestBehindNGINX(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, t.TempDir(), "--workers", "0")
+	front := deploytest.Nginx(t, deploy.NginxConfig{Daemons: []string{strings.TrimPrefix(d.url, "http://")}})
+	direct := d.url
+	d.url = front.URL
+	creator := d.publish(programme(20*time.Second), "title=Devant", nil)
+	d.eventually("segments are listed", 20*time.Second, func() bool {
+		return d.get("/live/"+creator.id+"/opus/media.m3u8", nil) == http.StatusOK && d.edge(creator.id) >= 3
+	})
+	segment := "/live/" + creator.id + "/opus/" + d.mediaPlaylist(creator.id, "opus.m3u8").Segments[0].URI
+	for _, want := range []string{"MISS", "HIT"} {
+		resp, err := http.Get(front.URL + segment)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if got := resp.Header.Get("X-Cache"); resp.StatusCode != http.StatusOK || got != want {
+			t.Errorf("a segment: %d %s, want %s", resp.StatusCode, got, want)
+		}
+	}
+	if l := d.live(creator.id); !strings.HasPrefix(l.HLSURL, front.URL+"/live/") {
+		t.Errorf("listeners are sent to %s, NGINX is %s", l.HLSURL, front.URL)
+	}
+	listener := d.join(creator.id, "léa")
+	d.eventually("one listens", 10*time.Second, func() bool { return d.live(creator.id).Listeners == 1 })
+	d.leave(creator.id, listener)
+	if status := d.request(http.MethodDelete, "/whip/"+creator.id, "ada", nil); status != http.StatusOK {
+		t.Errorf("ending the live: %d", status)
+	}
+	d.url = direct
+	d.eventually("the live is over", 10*time.Second, func() bool { return d.live(creator.id).State == "ended" })
 }
 
 // A creator whose live another daemon has on air ends it through this one.

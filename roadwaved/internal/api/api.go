@@ -77,10 +77,11 @@ type Config struct {
 	// Limits bound what comes from one network address.
 	Limits Limits
 
-	// LoopbackOnly refuses requests whose Host is not this machine's own name or
-	// address (localhost, 127.0.0.1, ::1): set it where Identify believes
-	// everybody, or pages of other sites could talk to a daemon that only this
-	// machine reaches, under a name of theirs that leads here (DNS rebinding).
+	// LoopbackOnly refuses requests, except for media, whose Host is not this
+	// machine's own name or address (localhost, 127.0.0.1, ::1): set it where
+	// Identify believes everybody, or pages of other sites could talk to a daemon
+	// that only this machine reaches, under a name of theirs that leads here (DNS
+	// rebinding).
 	LoopbackOnly bool
 
 	// MaxStreams bounds the event streams of listeners open at once. Default
@@ -205,7 +206,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength != 0 {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	}
-	if a.config.LoopbackOnly && !(isLoopback(r.Host) && isLoopback(a.requestOrigin(r).Host)) {
+	if a.config.LoopbackOnly && !isMedia(r.URL.Path) && !(isLoopback(r.Host) && isLoopback(a.requestOrigin(r).Host)) {
 		writeProblem(w, misdirected())
 		return
 	}

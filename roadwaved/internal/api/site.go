@@ -51,6 +51,12 @@ func isLoopback(host string) bool {
 	return err == nil && addr.Unmap().IsLoopback()
 }
 
+// isMedia tells whether a path is one of media: those are for everybody, and
+// NGINX asks for them by a host of its own.
+func isMedia(path string) bool {
+	return strings.HasPrefix(path, "/live/") || strings.HasPrefix(path, "/replay/")
+}
+
 func misdirected() *Problem {
 	p := newProblem(http.StatusMisdirectedRequest, "misdirected", "Ce serveur ne répond qu'aux adresses de sa machine, comme http://localhost ou http://127.0.0.1.")
 	p.Errors = []*Flaw{{Message: "expected a loopback host: with --auth open nobody proves who they are, and a page of another site could pass for this one", Location: "header.Host"}}

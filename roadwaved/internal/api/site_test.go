@@ -84,6 +84,12 @@ func TestLoopbackOnly(t *testing.T) {
 			}
 		}
 	}
+	r := httptest.NewRequest("GET", "/live/a/index.m3u8", nil)
+	r.Host = "roadwave" // as NGINX says
+	w := httptest.NewRecorder()
+	if public.ServeHTTP(w, r); w.Code == 421 {
+		t.Errorf("media: %d", w.Code)
+	}
 	if w := do(newAPI(t, nil), "GET", "/v1/lives"); w.Code != 200 {
 		t.Errorf("where people prove who they are: %d", w.Code)
 	}
