@@ -57,7 +57,7 @@ func listJobs(ctx context.Context, catalog station.Catalog, everything bool, out
 	}
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	n := 0
-	err := eachJob(ctx, catalog, q, func(j station.Job) error {
+	err := station.EachJob(ctx, catalog.ListJobs, q, func(j station.Job) error {
 		if n == 0 {
 			fmt.Fprintln(w, "LIVE\tSTATE\tSINCE\tATTEMPTS\tWHERE\tWHAT")
 		}
@@ -94,7 +94,7 @@ func what(j station.Job) string {
 // worker takes them up within a minute. No ids means all that are parked.
 func retryJobs(ctx context.Context, catalog station.Catalog, ids []string, out io.Writer) error {
 	if len(ids) == 0 {
-		err := eachJob(ctx, catalog, station.JobQuery{States: []station.JobState{station.JobParked}}, func(j station.Job) error {
+		err := station.EachJob(ctx, catalog.ListJobs, station.JobQuery{States: []station.JobState{station.JobParked}}, func(j station.Job) error {
 			ids = append(ids, j.LiveID)
 			return nil
 		})
@@ -117,24 +117,4 @@ func retryJobs(ctx context.Context, catalog station.Catalog, ids []string, out i
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// eachJob calls f for every job, page by page.
-func eachJob(ctx context.Context, catalog station.Jobs, q station.JobQuery, f func(station.Job) error) error {
-	q.Limit = station.MaxPage
-	for {
-		page, err := catalog.ListJobs(ctx, q)
-		if err != nil {
-			return err
-		}
-		for _, j := range page {
-			if err := f(j); err != nil {
-				return err
-			}
-			q.After, q.AfterID = j.Opened, j.LiveID
-		}
-		if len(page) < station.MaxPage {
-			return nil
-		}
-	}
 }

@@ -137,7 +137,7 @@ func (a *Archive) Pending() Backlog {
 
 // path is where the recording of a live is on the disk.
 func (a *Archive) path(liveID string) string {
-	return filepath.Join(a.cfg.Recordings, liveID+station.RawExt)
+	return filepath.Join(a.cfg.Recordings, station.RawFile(liveID))
 }
 
 // named tells whether a live id can be part of a path; those of the catalog are.
@@ -200,19 +200,15 @@ func (a *Archive) uploading(ctx context.Context) ([]station.Job, error) {
 	ctx, cancel := context.WithTimeout(ctx, catalogPatience)
 	defer cancel()
 	var all []station.Job
-	q := station.JobQuery{States: []station.JobState{station.JobUploading}, Node: a.cfg.Node, Limit: station.MaxPage}
-	for {
-		page, err := a.cfg.Jobs.ListJobs(ctx, q)
-		if err != nil {
-			return nil, fmt.Errorf("archive: asking the catalog for recordings to upload: %w", err)
-		}
-		all = append(all, page...)
-		if len(page) < station.MaxPage {
-			return all, nil
-		}
-		last := page[len(page)-1]
-		q.After, q.AfterID = last.Opened, last.LiveID
+	q := station.JobQuery{States: []station.JobState{station.JobUploading}, Node: a.cfg.Node}
+	err := station.EachJob(ctx, a.cfg.Jobs.ListJobs, q, func(j station.Job) error {
+		all = append(all, j)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("archive: asking the catalog for recordings to upload: %w", err)
 	}
+	return all, nil
 }
 
 // count notes what waits.

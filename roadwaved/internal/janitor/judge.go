@@ -32,32 +32,25 @@ func (r *round) judgeReplay(ctx context.Context, id string) (verdict, error) {
 // settleReplays looks at the jobs of all lives for those that the condemned come
 // from. It holds one page of them at a time.
 func (r *round) settleReplays(ctx context.Context, condemned map[string]*folder) error {
-	q := station.JobQuery{Limit: station.MaxPage}
-	for {
-		var jobs []station.Job
-		err := ask(ctx, answerTime, func(ctx context.Context) (err error) {
-			jobs, err = r.Catalog.ListJobs(ctx, q)
+	list := func(ctx context.Context, q station.JobQuery) (page []station.Job, err error) {
+		err = ask(ctx, answerTime, func(ctx context.Context) (err error) {
+			page, err = r.Catalog.ListJobs(ctx, q)
 			return err
 		})
-		if err != nil {
-			return err
-		}
-		for _, job := range jobs {
-			q.After, q.AfterID = job.Opened, job.LiveID
-			id := r.ReplayID(job.LiveID)
-			f := condemned[id]
-			if f == nil {
-				continue
-			}
-			r.known = true
-			if f.verdict = settled(job, f.youngest); f.why == "" {
-				delete(condemned, id)
-			}
-		}
-		if len(jobs) < q.Limit {
+		return page, err
+	}
+	return station.EachJob(ctx, list, station.JobQuery{}, func(job station.Job) error {
+		id := r.ReplayID(job.LiveID)
+		f := condemned[id]
+		if f == nil {
 			return nil
 		}
-	}
+		r.known = true
+		if f.verdict = settled(job, f.youngest); f.why == "" {
+			delete(condemned, id)
+		}
+		return nil
+	})
 }
 
 // lateness is how much later than a job's end its last object may seem to have

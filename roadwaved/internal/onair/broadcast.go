@@ -16,7 +16,7 @@ import (
 
 // Recording is where the raw Opus of a live is kept.
 func Recording(folder, liveID string) string {
-	return filepath.Join(folder, liveID+station.RawExt)
+	return filepath.Join(folder, station.RawFile(liveID))
 }
 
 // A Broadcast is one live of this process.

@@ -11,5 +11,8 @@ const (
 // RawExt ends the key of every recording, and the name of its file.
 const RawExt = ".opus"
 
+// RawFile is the name of the file that a live is recorded into.
+func RawFile(liveID string) string { return liveID + RawExt }
+
 // RawKey is where the recording of a live is.
-func RawKey(liveID string) string { return RawPrefix + liveID + RawExt }
+func RawKey(liveID string) string { return RawPrefix + RawFile(liveID) }

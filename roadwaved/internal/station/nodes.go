@@ -110,22 +110,10 @@ func (s *Station) livesElsewhere(ctx context.Context) ([]Live, error) {
 // eachLive goes through all pages of a list.
 func (s *Station) eachLive(ctx context.Context, q LiveQuery, f func(l Live) error) error {
 	q.Limit = MaxPage
-	for {
-		page, err := s.listLives(ctx, q)
-		if err != nil {
-			return err
-		}
-		for _, l := range page {
-			if err := f(l); err != nil {
-				return err
-			}
-		}
-		if len(page) < MaxPage {
-			return nil
-		}
-		last := page[len(page)-1]
-		q.Before, q.BeforeID = last.StartedAt, last.ID
-	}
+	return eachPage(
+		func() ([]Live, error) { return s.listLives(ctx, q) },
+		func(last Live) { q.Before, q.BeforeID = last.StartedAt, last.ID },
+		f)
 }
 
 func (s *Station) listLives(ctx context.Context, q LiveQuery) ([]Live, error) {

@@ -63,27 +63,24 @@ func (r *Reconciler) Round(ctx context.Context) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.Interval)
 	defer cancel()
 	n := 0
-	q := JobQuery{States: []JobState{JobPending, JobRunning}, Limit: MaxPage}
-	for {
+	list := func(ctx context.Context, q JobQuery) ([]Job, error) {
 		page, err := r.cfg.Jobs.ListJobs(ctx, q)
 		if err != nil {
-			return n, fmt.Errorf("station: listing unfinished jobs: %w", err)
+			return nil, fmt.Errorf("station: listing unfinished jobs: %w", err)
 		}
-		for _, j := range page {
-			if !j.due(r.cfg.Now()) {
-				continue
-			}
-			if err := r.cfg.Queue.Enqueue(ctx, j.LiveID, j.Priority); err != nil {
-				return n, fmt.Errorf("station: enqueueing the replay of live %s: %w", j.LiveID, err)
-			}
-			n++
-		}
-		if len(page) < MaxPage {
-			return n, nil
-		}
-		last := page[len(page)-1]
-		q.After, q.AfterID = last.Opened, last.LiveID
+		return page, nil
 	}
+	err := EachJob(ctx, list, JobQuery{States: []JobState{JobPending, JobRunning}}, func(j Job) error {
+		if !j.due(r.cfg.Now()) {
+			return nil
+		}
+		if err := r.cfg.Queue.Enqueue(ctx, j.LiveID, j.Priority); err != nil {
+			return fmt.Errorf("station: enqueueing the replay of live %s: %w", j.LiveID, err)
+		}
+		n++
+		return nil
+	})
+	return n, err
 }
 
 // due tells whether the job needs a worker: it waits for one, or the one it had

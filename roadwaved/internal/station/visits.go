@@ -126,20 +126,10 @@ func (a *Audience) closeForgotten(ctx context.Context, liveID string, until time
 // eachEvent goes through all pages of a list.
 func (a *Audience) eachEvent(ctx context.Context, q EventQuery, f func(e Event)) error {
 	q.Limit = MaxPage
-	for {
-		page, err := a.listEvents(ctx, q)
-		if err != nil {
-			return err
-		}
-		for _, e := range page {
-			f(e)
-		}
-		if len(page) < MaxPage {
-			return nil
-		}
-		last := page[len(page)-1]
-		q.After, q.AfterID = last.At, last.ID
-	}
+	return eachPage(
+		func() ([]Event, error) { return a.listEvents(ctx, q) },
+		func(last Event) { q.After, q.AfterID = last.At, last.ID },
+		func(e Event) error { f(e); return nil })
 }
 
 func (a *Audience) listEvents(ctx context.Context, q EventQuery) ([]Event, error) {
