@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -147,12 +146,8 @@ func (s *stack) startStorage(ctx context.Context) error {
 
 // startNginx finds a port for the daemon, so that NGINX can be told of it.
 func (s *stack) startNginx(ctx context.Context) error {
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	daemon, err := mediatest.FreeAddress()
 	if err != nil {
-		return err
-	}
-	daemon := free.Addr().String()
-	if err := free.Close(); err != nil {
 		return err
 	}
 	folder := filepath.Join(s.folder, "nginx")

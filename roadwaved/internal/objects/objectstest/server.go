@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -18,6 +17,8 @@ import (
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
+
+	"github.com/roadwave/roadwave/media/mediatest"
 )
 
 // Program is the name of the S3 server that is run.
@@ -49,7 +50,7 @@ func Run(program, folder string) (*Server, error) {
 	}
 	var err error
 	for range 3 { // another process can take the port that was free
-		if s.addr, err = freePort(); err != nil {
+		if s.addr, err = mediatest.FreeAddress(); err != nil {
 			return nil, fmt.Errorf("objectstest: %w", err)
 		}
 		s.Endpoint = "http://" + s.addr
@@ -62,15 +63,6 @@ func Run(program, folder string) (*Server, error) {
 
 func (s *Server) data() string    { return filepath.Join(s.folder, "data") }
 func (s *Server) sidecar() string { return filepath.Join(s.folder, "metadata") }
-
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
-}
 
 // Start starts the server again after Stop, at the same address.
 func (s *Server) Start() error {

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -19,6 +18,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/roadwave/roadwave/media/mediatest"
 )
 
 // patience is how long a server may take to answer, or to stop.
@@ -46,7 +47,7 @@ type Server struct {
 	programs string // the folder of initdb and postgres
 	options  Options
 	password string
-	port     int
+	address  string // 127.0.0.1:port
 	owner    *owner
 
 	mu      sync.Mutex
@@ -70,7 +71,7 @@ func New(folder string, options Options) (*Server, error) {
 		return nil, err
 	}
 	for range 3 { // another process can take the port that was free
-		if s.port, err = freePort(); err != nil {
+		if s.address, err = mediatest.FreeAddress(); err != nil {
 			return nil, err
 		}
 		if err = s.Start(); err == nil {
@@ -100,15 +101,6 @@ func find() (string, error) {
 	return filepath.Dir(path), nil
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
-}
-
 // URL connects to the database postgres, as the superuser.
 func (s *Server) URL() string { return s.url("postgres") }
 
@@ -124,7 +116,7 @@ func (s *Server) url(database string) string {
 }
 
 // Address is where the server listens: host:port.
-func (s *Server) Address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+func (s *Server) Address() string { return s.address }
 
 // Password is the superuser's.
 func (s *Server) Password() string { return s.password }
@@ -232,7 +224,7 @@ func (s *Server) Start() error {
 	}
 	settings := map[string]string{
 		"listen_addresses":        "127.0.0.1",
-		"port":                    strconv.Itoa(s.port),
+		"port":                    strings.TrimPrefix(s.address, "127.0.0.1:"),
 		"unix_socket_directories": "",
 		"max_connections":         "200",
 		"shared_buffers":          "64MB",

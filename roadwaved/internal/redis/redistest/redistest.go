@@ -63,7 +63,7 @@ func Run(program, folder string, args ...string) (*Server, error) {
 	s := &Server{program: program, folder: folder, args: args}
 	var err error
 	for range 3 { // another process can take the port that was free
-		if s.Addr, err = freeAddr(); err != nil {
+		if s.Addr, err = mediatest.FreeAddress(); err != nil {
 			return nil, err
 		}
 		s.URL = "redis://" + s.Addr
@@ -72,14 +72,6 @@ func Run(program, folder string, args ...string) (*Server, error) {
 		}
 	}
 	return nil, err
-}
-
-func freeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }
 
 // Kill ends the server at once, as a crash would: what it held is lost.
@@ -217,7 +209,7 @@ func StartCluster(t testing.TB) (url string, servers []*Server) {
 	const size, slots = 3, 16384
 	var buses []string
 	for range size {
-		bus, err := freeAddr() // by default it is 10000 above the port, which there may not be
+		bus, err := mediatest.FreeAddress() // by default it is 10000 above the port, which there may not be
 		if err != nil {
 			t.Fatal(err)
 		}
