@@ -20,9 +20,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // buckets numbers them, for a server that tests share.
 var buckets atomic.Int64
 
+func bucketName() string { return fmt.Sprintf("bucket-%d", buckets.Add(1)) }
+
 func newBucket(t testing.TB, server *objectstest.Server) string {
 	t.Helper()
-	return server.Bucket(t, fmt.Sprintf("bucket-%d", buckets.Add(1)))
+	return server.Bucket(t, bucketName())
 }
 
 // openBucket opens a bucket of a server, through a proxy if there is one.
@@ -42,8 +44,8 @@ func proxied(t testing.TB, cfg Config, options string) (*S3, *objectstest.Proxy,
 	t.Helper()
 	server := objectstest.Start(t)
 	proxy := objectstest.NewProxy(t, server)
-	newBucket(t, server)
-	name := fmt.Sprintf("bucket-%d", buckets.Load())
+	name := bucketName() // parallel tests take theirs meanwhile
+	server.Bucket(t, name)
 	return openBucket(t, server, objectstest.Address(name, proxy.Endpoint)+options, cfg), proxy, server
 }
 
