@@ -19,7 +19,9 @@ import (
 	"github.com/roadwave/roadwave/media/mediatest"
 )
 
-// A Browser is one Chromium with a profile of its own, closed with its test.
+// A Browser is one Chromium with a profile of its own, closed with its test. The
+// profile is not in the test's folder, which must be empty as soon as the test
+// has ended: Chromium's children write a moment longer than Chromium lives.
 type Browser struct{ allocator context.Context }
 
 // Open starts a browser, or skips the test where there is none. microphone is
@@ -30,7 +32,6 @@ func Open(t testing.TB, microphone string) *Browser {
 	chromium := mediatest.Tool(t, "chromium")
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(chromium),
-		chromedp.UserDataDir(t.TempDir()),
 		chromedp.NoSandbox,
 		chromedp.Flag("headless", "new"),
 		chromedp.Flag("disable-gpu", true),
@@ -40,7 +41,7 @@ func Open(t testing.TB, microphone string) *Browser {
 		chromedp.Flag("use-fake-device-for-media-stream", true),
 		chromedp.Flag("use-fake-ui-for-media-stream", true),
 		chromedp.Flag("allow-loopback-in-peer-connection", true),
-		chromedp.WSURLReadTimeout(60*time.Second),
+		chromedp.WSURLReadTimeout(patience),
 	)
 	if microphone != "" {
 		options = append(options, chromedp.Flag("use-file-for-fake-audio-capture", microphone))
@@ -56,6 +57,13 @@ func Open(t testing.TB, microphone string) *Browser {
 	}
 	return &Browser{ctx}
 }
+
+// patience is how long one step in a page may take, and busy how many times
+// longer than on a quiet machine a person waits for something on a busy one.
+const (
+	patience = 2 * time.Minute
+	busy     = 5
+)
 
 // A Tab is one page. What goes wrong in it (an exception, an error in the
 // console, something the content security policy blocks) fails the test,
@@ -147,7 +155,7 @@ func (p *Tab) Type(name, text string) {
 
 func (p *Tab) do(what string, actions ...chromedp.Action[chromedp.Void]) {
 	p.T.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, actions...); err != nil {
 		p.T.Fatalf("%s: %v", what, err)
@@ -158,7 +166,7 @@ func (p *Tab) do(what string, actions ...chromedp.Action[chromedp.Void]) {
 // resolves to.
 func Eval[T any](p *Tab, expression string) T {
 	p.T.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
 	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 	if err != nil {
@@ -167,15 +175,16 @@ func Eval[T any](p *Tab, expression string) T {
 	return v
 }
 
-// Wait waits until a JavaScript condition is true; it may hold await.
-func (p *Tab) Wait(patience time.Duration, condition string) {
+// Wait waits until a JavaScript condition is true; it may hold await. soon is the
+// time that it may take where the machine has nothing else to do.
+func (p *Tab) Wait(soon time.Duration, condition string) {
 	p.T.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(busy * soon); ; time.Sleep(100 * time.Millisecond) {
 		if Eval[bool](p, "(async () => Boolean("+condition+"))()") {
 			return
 		}
 		if time.Now().After(deadline) {
-			p.T.Fatalf("after %v still not: %s\nthe page says:\n%s", patience, condition, p.Text())
+			p.T.Fatalf("after %v still not: %s\nthe page says:\n%s", busy*soon, condition, p.Text())
 		}
 	}
 }
@@ -189,7 +198,7 @@ func (p *Tab) Picture(folder, name string) {
 	if folder == "" {
 		return
 	}
-	ctx, cancel := context.WithTimeout(p.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
 	png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
 	if err == nil {
