@@ -89,7 +89,7 @@ func fresh(t testing.TB) *Catalog {
 	}
 	c := openAt(t, databaseURL)
 	t.Cleanup(func() { // before it is closed
-		_, err := c.pool.Exec(context.Background(), "TRUNCATE lives, replay_jobs, replays, counter_samples, audit_events, audit_lives, audit_ids, chores, secrets")
+		_, err := c.pool.Exec(context.Background(), "TRUNCATE lives, replay_jobs, replays, counter_samples, audit_events, audit_lives, audit_ids, chores, secrets, nodes")
 		if err != nil {
 			t.Error(err)
 			return
@@ -117,6 +117,9 @@ func TestConformance(t *testing.T) {
 	})
 	t.Run("chores", func(t *testing.T) {
 		stationtest.TestChores(t, func(t *testing.T) station.Chores { return timed(t) })
+	})
+	t.Run("signs", func(t *testing.T) {
+		stationtest.TestSigns(t, func(t *testing.T) station.Signs { return timed(t) })
 	})
 	t.Run("secrets", func(t *testing.T) {
 		stationtest.TestSecrets(t, func(t *testing.T) station.Secrets { return fresh(t) })

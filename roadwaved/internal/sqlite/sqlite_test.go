@@ -38,6 +38,9 @@ func TestConformance(t *testing.T) {
 	t.Run("chores", func(t *testing.T) {
 		stationtest.TestChores(t, func(t *testing.T) station.Chores { return openNew(t) })
 	})
+	t.Run("signs", func(t *testing.T) {
+		stationtest.TestSigns(t, func(t *testing.T) station.Signs { return openNew(t) })
+	})
 	t.Run("secrets", func(t *testing.T) {
 		stationtest.TestSecrets(t, func(t *testing.T) station.Secrets { return openNew(t) })
 	})

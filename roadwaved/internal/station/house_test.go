@@ -124,6 +124,20 @@ func (c *flakyCatalog) ListLives(ctx context.Context, q station.LiveQuery) ([]st
 	return c.Catalog.ListLives(ctx, q)
 }
 
+func (c *flakyCatalog) Sign(ctx context.Context, n station.Node, place string, now time.Time) (string, error) {
+	if err := c.broken(); err != nil {
+		return "", err
+	}
+	return c.Catalog.Sign(ctx, n, place, now)
+}
+
+func (c *flakyCatalog) ListSigns(ctx context.Context, now time.Time) ([]station.Sign, error) {
+	if err := c.broken(); err != nil {
+		return nil, err
+	}
+	return c.Catalog.ListSigns(ctx, now)
+}
+
 func (c *flakyCatalog) Record(ctx context.Context, events []station.Event, samples []station.Sample) error {
 	if err := c.broken(); err != nil {
 		return err

@@ -9,8 +9,8 @@ import (
 // the others.
 const lookAfter = time.Minute
 
-// findLost finds the lives on air here that are over in the catalog: the board
-// did not hear of this daemon for so long that another one took it to be dead.
+// findLost finds the lives on air here that are over in the catalog: neither board
+// nor catalog heard of this daemon for so long that another one took it to be dead.
 // What they say from then on is on no list and in no count.
 func (s *Station) findLost(ctx context.Context) {
 	running, _ := s.split()
@@ -38,7 +38,7 @@ func (s *Station) findLost(ctx context.Context) {
 		if mine, ok := s.own(id); !ok || mine.State != OnAir { // it ended here meanwhile
 			continue
 		}
-		s.cfg.Logger.Error("another daemon believed this one to be dead and closed a live that runs here: ending it. Look at the connection to the board",
+		s.cfg.Logger.Error("another daemon believed this one to be dead and closed a live that runs here: ending it. Look at its connections to the board and to the catalog",
 			"live_id", id, "state", l.State, "reason", l.EndReason, "ended_at", l.EndedAt)
 		s.cfg.OnLost(id)
 	}

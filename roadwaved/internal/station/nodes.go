@@ -19,11 +19,12 @@ func (s *Station) present(ctx context.Context) {
 	s.recallSlots(ctx)
 	bctx, cancel := context.WithTimeout(ctx, boardPatience)
 	defer cancel()
-	err := s.cfg.Nodes.Present(bctx, Node{Name: s.cfg.Node, URL: s.cfg.NodeURL}, s.cfg.Lease)
-	if err != nil && ctx.Err() == nil {
-		s.cfg.Logger.Warn("the board does not answer: other daemons may believe this one to be down", "node", s.cfg.Node, "err", err)
+	if err := s.cfg.Nodes.Present(bctx, s.self(), s.cfg.Lease); err != nil && ctx.Err() == nil {
+		s.cfg.Logger.Warn("the board does not answer: other daemons hear of this one through the catalog alone", "node", s.cfg.Node, "err", err)
 	}
 }
+
+func (s *Station) self() Node { return Node{Name: s.cfg.Node, URL: s.cfg.NodeURL} }
 
 func (s *Station) absent(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), boardPatience)
@@ -36,17 +37,23 @@ func (s *Station) absent(ctx context.Context) {
 // closeDead looks at the other daemons and their lives, and closes the lives of
 // those that have been down for NodePatience.
 //
-// That is how long they were seen to be down, look after look, with the board
-// answering: one that forgot everything, or was away, or a pause of this process
-// begin it anew, and daemons that live present themselves before it is over.
-// Several daemons may do it at once: the first end of a live counts.
+// That is how long neither board nor catalog heard of them, look after look, with
+// both answering: one that forgot everything, or was away, or a pause of this
+// process begin it anew, and daemons that live are heard of before it is over.
+// Who is cut off from one of the two lives. Several daemons may do it at once:
+// the first end of a live counts.
 func (s *Station) closeDead(ctx context.Context) {
 	up, boardErr := s.nodesUp(ctx)
+	signs, signsErr := s.signs(ctx)
 	now := s.cfg.Now()
-	if boardErr != nil || now.Sub(s.watch.looked) > s.cfg.Lease {
+	blind := boardErr != nil || signsErr != nil
+	if blind || now.Sub(s.watch.looked) > s.cfg.Lease {
 		s.watch.down = nil
 	}
 	s.watch.looked = now
+	if boardErr == nil {
+		s.addAlive(up, signs)
+	}
 	maps.DeleteFunc(s.watch.down, func(node string, _ time.Time) bool { return up[node] })
 	lives, err := s.livesElsewhere(ctx)
 	if err != nil {
@@ -56,8 +63,8 @@ func (s *Station) closeDead(ctx context.Context) {
 		return
 	}
 	s.elsewhere.setLives(lives, up)
-	if boardErr != nil {
-		return // present has said so
+	if blind {
+		return // present and sign have said so
 	}
 	down := make(map[string]time.Time)
 	for _, l := range lives {
@@ -73,7 +80,7 @@ func (s *Station) closeDead(ctx context.Context) {
 			continue
 		}
 		s.cfg.Logger.Warn("the daemon of a live is down: the live is lost", "live_id", l.ID, "node", l.Node, "since", since)
-		if err := s.Close(ctx, l.ID, End{Reason: EndCrash}); err != nil && !errors.Is(err, ErrNotFound) {
+		if err := s.Close(ctx, l.ID, s.crash(l, signs[l.Node].At)); err != nil && !errors.Is(err, ErrNotFound) {
 			s.cfg.Logger.Warn("a lost live is still to be closed", "live_id", l.ID, "err", err)
 		}
 	}

@@ -93,7 +93,7 @@ func (st *street) house(t *testing.T, name string) (h *house, stop func()) {
 	t.Helper()
 	h = &house{catalog: st.catalog, board: st.board, ends: &endLog{}}
 	s, err := station.New(station.Config{
-		Lives: st.catalog, Board: st.board, Nodes: mortal(st.nodes), Journal: st.journal, OnEnd: h.ends.add,
+		Lives: st.catalog, Board: st.board, Nodes: mortal(st.nodes), Signs: mortalSigns{st.catalog}, Journal: st.journal, OnEnd: h.ends.add,
 		Node: name, NodeURL: "http://" + name, Audience: figures{Peak: 9, Counters: station.Counters{Visits: 40, Likes: 3, Reports: 1, Listeners: 2}},
 	})
 	if err != nil {
@@ -109,6 +109,10 @@ func mortal(n station.Nodes) station.Nodes { return silentNodes{n} }
 type silentNodes struct{ station.Nodes }
 
 func (silentNodes) Absent(context.Context, string) error { return nil }
+
+type mortalSigns struct{ station.Signs }
+
+func (mortalSigns) Unsign(context.Context, string, string) error { return nil }
 
 // figures are those of every live.
 type figures station.Figures
@@ -134,7 +138,7 @@ func TestDeadNode(t *testing.T) {
 		b, _ := st.house(t, "b")
 		lost := []station.Live{dead.open(t), dead.open(t)}
 		stays := a.open(t)
-		time.Sleep(10 * time.Minute)
+		time.Sleep(10*time.Minute + 5*time.Second) // the last sign is 5 s old
 		kill()
 		time.Sleep(90 * time.Second)
 		for _, l := range lost {
@@ -148,9 +152,12 @@ func TestDeadNode(t *testing.T) {
 			if err != nil || got.State != station.Lost || got.EndReason != station.EndCrash {
 				t.Errorf("the live of a dead daemon is %+v (%v), want it lost", got, err)
 			}
-			want := station.LiveStats{Visits: 40, PeakListeners: 9, Likes: 3, Reports: 1}
+			want := station.LiveStats{Duration: 10 * time.Minute, Visits: 40, PeakListeners: 9, Likes: 3, Reports: 1}
 			if got.Stats != want {
 				t.Errorf("its figures are %+v, want %+v", got.Stats, want)
+			}
+			if !got.EndedAt.Equal(l.StartedAt.Add(10 * time.Minute)) {
+				t.Errorf("it began at %v and ended at %v, want the last sign of life", l.StartedAt, got.EndedAt)
 			}
 			if job, err := st.catalog.Job(t.Context(), l.ID); err != nil || job.State != station.JobUploading || job.Node != "dead" {
 				t.Errorf("its job is %+v (%v)", job, err)
@@ -161,6 +168,8 @@ func TestDeadNode(t *testing.T) {
 		}
 		if starts, ends := st.journal.of(station.EventLiveStart), st.journal.of(station.EventLiveEnd); len(starts) != 3 || len(ends) != 2 {
 			t.Errorf("the log has %d starts and %d ends, want 3 and 2", len(starts), len(ends))
+		} else if !ends[0].At.Equal(lost[0].StartedAt.Add(10*time.Minute)) || ends[0].Stats.Duration != 10*time.Minute {
+			t.Errorf("the log has the end %+v", ends[0])
 		}
 		told := append(a.ends.take(), b.ends.take()...)
 		slices.Sort(told)

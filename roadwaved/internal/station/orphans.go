@@ -3,6 +3,7 @@ package station
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // CloseOrphans closes the lives of this node that are on air in the catalog but
@@ -12,9 +13,15 @@ import (
 // opened, their slots given back. Call it at start, when nothing records into
 // their files any more.
 //
-// How long a lost one lasted is not known here, its recording tells: the worker
-// makes that whole before it reads it.
+// A lost one was over when its recording was last written to, or at the last sign
+// of life in the catalog, if that is later. Another daemon that leaves signs under
+// the name of this one keeps its lives: that is [ErrTwin], found out within one
+// lease.
 func (s *Station) CloseOrphans(ctx context.Context) ([]Live, error) {
+	last, err := s.takeOver(ctx)
+	if err != nil {
+		return nil, err
+	}
 	saved, err := s.cfg.Endings.Load()
 	if err != nil {
 		s.cfg.Logger.Error("not all ends of lives that the process before kept can be read: those lives count as lost", "err", err)
@@ -26,7 +33,7 @@ func (s *Station) CloseOrphans(ctx context.Context) ([]Live, error) {
 		}
 		e, known := saved[l.ID]
 		if !known {
-			e = End{Reason: EndCrash}
+			e = s.crash(l, latest(last, s.cfg.LastRecorded(l.ID)))
 		}
 		if err := s.closeOrphan(ctx, l, e); err != nil {
 			return err
@@ -50,6 +57,13 @@ func (s *Station) CloseOrphans(ctx context.Context) ([]Live, error) {
 		s.cfg.Logger.Info("the ends of lives that the process before could not write are in the catalog", "lives", n)
 	}
 	return orphans, nil
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 func (s *Station) closeOrphan(ctx context.Context, l Live, e End) error {

@@ -32,6 +32,13 @@ func (a *atlas) node(name string) (Node, bool) {
 	return n, ok
 }
 
+// count is how many lives are on air elsewhere.
+func (a *atlas) count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.lives)
+}
+
 // note takes down a live, or that it is not on air on another daemon any more.
 func (a *atlas) note(l Live, elsewhere bool) {
 	a.mu.Lock()

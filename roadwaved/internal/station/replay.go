@@ -130,6 +130,7 @@ type Catalog interface {
 	Records
 	Chores
 	Secrets
+	Signs
 	// Ping tells whether the database answers.
 	Ping(ctx context.Context) error
 	Close() error

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Run renews the slots of the lives on air here, writes the ends that the
+// Run says that this daemon lives, renews the slots of its lives on air, writes the ends that the
 // catalog did not take at once, closes the lives of daemons that died, and looks
 // for lives here that another daemon closed, until ctx ends; then it returns nil.
 // Lives go on without it for one lease.
@@ -16,6 +16,9 @@ func (s *Station) Run(ctx context.Context) error {
 	// Side by side: a catalog that hangs must not cost a slot.
 	wg.Go(func() { every(ctx, s.cfg.Lease/3, s.renew) })
 	wg.Go(func() { every(ctx, s.cfg.Lease/3, s.retryEnds) })
+	if s.cfg.Signs != nil {
+		wg.Go(func() { every(ctx, s.cfg.Lease/3, s.sign) })
+	}
 	if s.cfg.Nodes != nil {
 		wg.Go(func() { every(ctx, s.cfg.Lease/3, s.present) })
 		wg.Go(func() { every(ctx, s.cfg.Lease/3, s.closeDead) })
@@ -24,6 +27,9 @@ func (s *Station) Run(ctx context.Context) error {
 	wg.Wait()
 	if s.cfg.Nodes != nil {
 		s.absent(ctx)
+	}
+	if s.cfg.Signs != nil {
+		s.unsign(ctx)
 	}
 	return nil
 }

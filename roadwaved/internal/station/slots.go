@@ -14,11 +14,51 @@ func (s *Station) acquireSlot(ctx context.Context, liveID string) error {
 	return s.cfg.Board.Acquire(ctx, liveID, s.cfg.MaxLives, s.cfg.Lease)
 }
 
+// admitWithoutBoard counts a live in by what the catalog knows of the others.
+func (s *Station) admitWithoutBoard(ctx context.Context, liveID string, cause error) error {
+	elsewhere := s.countElsewhere(ctx)
+	s.mu.Lock()
+	n := elsewhere
+	for _, b := range s.here {
+		if b.end == nil && b.admitted {
+			n++
+		}
+	}
+	admitted := n < s.cfg.MaxLives
+	s.here[liveID].admitted = admitted
+	s.mu.Unlock()
+	if !admitted {
+		s.forget(liveID)
+		return s.full()
+	}
+	s.cfg.Logger.Warn("the board does not answer: live admitted by what the catalog has on air", "live_id", liveID, "lives", n, "err", cause)
+	return nil
+}
+
+// countElsewhere counts the lives on air on other daemons that are not known to be
+// dead, as of the last look when the catalog does not answer.
+func (s *Station) countElsewhere(ctx context.Context) (n int) {
+	ctx, cancel := context.WithTimeout(ctx, recallPatience)
+	defer cancel()
+	lives, err := s.livesElsewhere(ctx)
+	if err != nil {
+		return s.elsewhere.count()
+	}
+	signs, err := s.signs(ctx)
+	for _, l := range lives {
+		if sign, known := signs[l.Node]; err != nil || !known || s.alive(sign) {
+			n++
+		}
+	}
+	return n
+}
+
 // recallSlots gives the lives on air their slots back when the board lost them:
 // until each daemon renews its own, which may take a third of a lease, the limit
 // would count for nothing. The catalog knows whose they are.
 //
 // Lives of daemons that are down are left out: their slots are to be had again.
+// Who is cut off from the board is not down, by the catalog.
 // But a board that does not know this daemon has forgotten the others too, so
 // that nobody can tell who is down, and all lives get slots. So it is when a
 // daemon starts. They get them for half a lease: who is up renews them before
@@ -58,7 +98,12 @@ func (s *Station) recall(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	signs, err := s.signs(ctx)
+	if err != nil {
+		return 0, err
+	}
 	forgot := !up[s.cfg.Node]
+	s.addAlive(up, signs)
 	for _, l := range lives {
 		if forgot || up[l.Node] {
 			ids = append(ids, l.ID)

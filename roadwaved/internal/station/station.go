@@ -34,6 +34,9 @@ type Config struct {
 	// Nodes tells which other daemons are up, so that the lives of those that
 	// died are closed. Default: this daemon is alone.
 	Nodes Nodes
+	// Signs is where daemons leave signs of life in the catalog. Default: what
+	// the board says of them is all there is.
+	Signs Signs
 	// Audience gives the final figures of a live that ends. Default: no figures.
 	Audience interface {
 		Finish(ctx context.Context, liveID string) Figures
@@ -49,8 +52,11 @@ type Config struct {
 	// daemons that died. It must not block. It may hear of a live twice and,
 	// after a crash, never: the jobs that are [JobUploading] are the truth.
 	OnEnd func(liveID string)
+	// LastRecorded is when the recording of a live that this node had on air was
+	// last written to, zero where nobody knows. Default: nobody does.
+	LastRecorded func(liveID string) time.Time
 	// OnLost hears of each live that runs here and is over in the catalog: another
-	// daemon took this one to be dead. End its broadcast, which closes it here
+	// daemon took this one to be dead, of which neither board nor catalog heard. End its broadcast, which closes it here
 	// too. It must not block; it hears of the live every minute until then.
 	// Default: nothing.
 	OnLost func(liveID string)
@@ -58,6 +64,13 @@ type Config struct {
 	// same time must not share one; a daemon that restarts should keep its own.
 	// Default "local".
 	Node string
+	// NodeFile keeps that name, for the advice that is given when two share it.
+	// Default "node".
+	NodeFile string
+	// Place is where this daemon runs: no two that run at the same time have the
+	// same, and who starts in the place of one that ended may have its name at
+	// once. Default: one that nobody had before.
+	Place string
 	// NodeURL is where other daemons reach this one. Default: nowhere.
 	NodeURL string
 	// NodePatience is how long another daemon must be seen to be down before
@@ -84,6 +97,8 @@ func (c *Config) fill() error {
 		return errors.New("station: Config needs Lives and Board")
 	}
 	c.Node = cmp.Or(c.Node, "local")
+	c.NodeFile = cmp.Or(c.NodeFile, "node")
+	c.Place = cmp.Or(c.Place, uuid.NewString())
 	c.NodePatience = cmp.Or(c.NodePatience, 90*time.Second)
 	c.MaxLives = cmp.Or(c.MaxLives, 100)
 	c.Lease = cmp.Or(c.Lease, 30*time.Second)
@@ -111,6 +126,9 @@ func (c *Config) fill() error {
 	if c.OnEnd == nil {
 		c.OnEnd = func(string) {}
 	}
+	if c.LastRecorded == nil {
+		c.LastRecorded = func(string) time.Time { return time.Time{} }
+	}
 	if c.OnLost == nil {
 		c.OnLost = func(string) {}
 	}
@@ -132,8 +150,9 @@ func (nobody) Finish(context.Context, string) Figures { return Figures{} }
 // the same time.
 //
 // The catalog must answer for a live to start. The board need not: without it
-// each daemon keeps to MaxLives by itself. No live on air is ever cut for
-// either.
+// each daemon keeps to MaxLives by what the catalog says of the others, so that
+// only lives that start in the same moment can be too many. No live on air is
+// ever cut for either.
 type Station struct {
 	cfg       Config
 	elsewhere atlas
@@ -141,6 +160,8 @@ type Station struct {
 	nodes     *lookup[Node] // by name, of those not in the atlas
 	asking    *rate.Limiter // of what is asked about strangers
 	watch     watch         // of Run alone
+	signed    bool          // of Run alone: the last sign of life was its own
+	twins     int           // of Run alone: how often it was not, one time after the other
 
 	mu   sync.Mutex
 	here map[string]*broadcast // by live id, from before its slot until its end is in the catalog
@@ -247,7 +268,7 @@ func (s *Station) takeSlot(ctx context.Context, l Live, elsewhere int) error {
 		s.releaseSlot(context.WithoutCancel(ctx), l.ID)
 		return fmt.Errorf("station: the creator left before going on air: %w", ctx.Err())
 	case err != nil:
-		s.cfg.Logger.Warn("the board does not answer: live admitted by this daemon's own count", "live_id", l.ID, "err", err)
+		return s.admitWithoutBoard(ctx, l.ID, err)
 	}
 	s.mu.Lock()
 	s.here[l.ID].admitted = true

@@ -24,6 +24,7 @@ type Catalog struct {
 	memoryRecords
 	chores  map[station.Chore]*memoryChore
 	secrets map[string][]byte
+	signs   map[string]station.Sign
 }
 
 // StartLive implements [station.Lives].

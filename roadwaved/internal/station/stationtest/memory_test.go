@@ -28,6 +28,10 @@ func TestMemorySecrets(t *testing.T) {
 	TestSecrets(t, func(*testing.T) station.Secrets { return &Catalog{} })
 }
 
+func TestMemorySigns(t *testing.T) {
+	TestSigns(t, func(*testing.T) station.Signs { return &Catalog{} })
+}
+
 func TestMemoryBoard(t *testing.T) {
 	TestBoard(t, func(*testing.T) station.Board { return &Board{} }, time.Sleep)
 }
