@@ -13,17 +13,15 @@ import (
 	"github.com/roadwave/roadwave/roadwaved/internal/station/stationtest"
 )
 
-// A daemon that only the board does not hear of finds that its live was closed,
+// A daemon that neither board nor catalog heard of finds that its live was closed,
 // and ends it.
 func TestLostHere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := newStreet()
 		st.house(t, "b")
 		var lost endLog
-		cut := &flakyNodes{Nodes: st.nodes.Nodes} // its own way to the board
-		h := &house{catalog: st.catalog, board: st.board, ends: &endLog{}, log: &logText{}}
 		var end func(id string)
-		h.restart(t, station.Config{Nodes: cut, Node: "a", OnLost: func(id string) { lost.add(id); end(id) }})
+		h, way := st.remote(t, station.Config{Node: "a", OnLost: func(id string) { lost.add(id); end(id) }})
 		end = func(id string) {
 			if err := h.Close(t.Context(), id, station.End{Reason: station.EndShutdown}); err != nil {
 				t.Error(err)
@@ -36,11 +34,14 @@ func TestLostHere(t *testing.T) {
 		if ids := lost.take(); len(ids) != 0 {
 			t.Errorf("lost %v, with the board there", ids)
 		}
-		cut.fail(errAway)
+		way.cutBoard(errAway)
+		way.catalog.cut.fail(errAway)
 		time.Sleep(4 * time.Minute)
 		if got := st.state(t, l.ID); got != station.Lost {
 			t.Fatalf("the live is %s, want others to have closed it", got)
 		}
+		way.catalog.cut.fail(nil)
+		time.Sleep(time.Minute + time.Second)
 		if ids := lost.take(); !slices.Equal(ids, []string{l.ID}) || h.OnAir() != 0 || !strings.Contains(h.log.String(), "believed this one to be dead") {
 			t.Errorf("lost %v, %d on air; log:\n%s", ids, h.OnAir(), h.log)
 		}

@@ -59,7 +59,7 @@ func (s *Station) sign(ctx context.Context) {
 }
 
 func twinAdvice(file string) string {
-	return fmt.Sprintf("stop the daemon that runs on the copy, delete its file %s and start it again", file)
+	return fmt.Sprintf("if this daemon is on the copy, stop it, delete %s and start it again; if not, do so with the other one", file)
 }
 
 func (s *Station) unsign(ctx context.Context) {
