@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/roadwave/roadwave/hls"
@@ -35,6 +36,7 @@ type daemon struct {
 
 	node       string // the name of this daemon in the catalog
 	auth       auth.Authenticator
+	place      string // where it runs, see folderPlace
 	journal    *station.Journal
 	audience   *station.Audience
 	station    *station.Station
@@ -84,6 +86,12 @@ func (d *daemon) openData(context.Context) error {
 	d.onClose(lock.Close)
 	d.node, err = nodeName(d.cfg.Data, d.shared())
 	return err
+	d.place = "this folder" // with a catalog of its own: nobody else can be in that
+	if d.cfg.DatabaseURL != "" {
+		if d.place, err = folderPlace(lock); err != nil {
+			return fmt.Errorf("--data: %w", err)
+		}
+	}
 }
 
 func (d *daemon) openAuth(context.Context) (err error) {
@@ -142,14 +150,17 @@ func (d *daemon) openStation(context.Context) error {
 	}
 	d.onClose(ends.Close)
 	d.station, err = station.New(station.Config{
-		Lives: d.catalog, Board: d.redis.Board(), Nodes: d.redis.Nodes(),
+		Lives: d.catalog, Board: d.redis.Board(), Nodes: d.redis.Nodes(), Signs: d.catalog,
 		Audience: d.audience, Journal: d.journal, Endings: ends,
-		Node: d.node, NodeURL: d.nodeURL(), NodePatience: d.cfg.NodePatience,
+		Node: d.node, NodeFile: nodeFile(d.cfg.Data), Place: d.place, NodeURL: d.nodeURL(), NodePatience: d.cfg.NodePatience,
 		MaxLives: d.cfg.MaxLives, MaxLivesPerCreator: d.cfg.MaxLivesPerCreator,
 		OnEnd:  d.ended,
 		OnLost: d.hangUp,
 		Logger: d.log,
 	})
+
+		LastRecorded: d.lastRecorded,
+
 	return err
 }
 
@@ -195,6 +206,15 @@ func (d *daemon) recordings() string { return d.path("recordings") }
 
 func (d *daemon) openArchive(context.Context) (err error) {
 	d.archive, err = archive.New(archive.Config{
+// lastRecorded is when the last page of a recording came onto the disk.
+func (d *daemon) lastRecorded(liveID string) time.Time {
+	info, err := os.Stat(filepath.Join(d.recordings(), station.RawFile(liveID)))
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
+}
+
 		Store: d.objects, Jobs: d.catalog, Lives: d.catalog, Queue: d.queue,
 		Recordings: d.recordings(), Node: d.node,
 		Recording: d.desk.Recording,

@@ -17,7 +17,7 @@ import (
 // beside the recordings: whoever starts on the folder again answers for the
 // lives that were on air in it, whatever the host is called by then.
 func nodeName(data string, shared bool) (string, error) {
-	path := filepath.Join(data, "node")
+	path := nodeFile(data)
 	b, err := os.ReadFile(path)
 	if err == nil {
 		if name := strings.TrimSpace(string(b)); name != "" {
@@ -37,6 +37,8 @@ func nodeName(data string, shared bool) (string, error) {
 	}
 	return name, nil
 }
+
+func nodeFile(data string) string { return filepath.Join(data, "node") }
 
 // newNodeName makes a name that no other daemon has. A data folder from before
 // daemons had names keeps the one that all of them had, while it has its catalog
