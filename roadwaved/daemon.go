@@ -34,9 +34,10 @@ import (
 type daemon struct {
 	services
 
+	lookout    *lookout
 	node       string // the name of this daemon in the catalog
-	auth       auth.Authenticator
 	place      string // where it runs, see folderPlace
+	auth       auth.Authenticator
 	journal    *station.Journal
 	audience   *station.Audience
 	station    *station.Station
@@ -53,7 +54,8 @@ type daemon struct {
 }
 
 func newParts(cfg Config, log *slog.Logger) *daemon {
-	return &daemon{services: services{cfg: cfg, log: log}}
+	l := &lookout{log: log}
+	return &daemon{services: services{cfg: cfg, log: l.logger()}, lookout: l}
 }
 
 // openAll opens parts in order, up to the first that fails.
@@ -84,14 +86,14 @@ func (d *daemon) openData(context.Context) error {
 		return err
 	}
 	d.onClose(lock.Close)
-	d.node, err = nodeName(d.cfg.Data, d.shared())
-	return err
 	d.place = "this folder" // with a catalog of its own: nobody else can be in that
 	if d.cfg.DatabaseURL != "" {
 		if d.place, err = folderPlace(lock); err != nil {
 			return fmt.Errorf("--data: %w", err)
 		}
 	}
+	d.node, err = nodeName(d.cfg.Data, d.shared())
+	return err
 }
 
 func (d *daemon) openAuth(context.Context) (err error) {
@@ -156,11 +158,11 @@ func (d *daemon) openStation(context.Context) error {
 		MaxLives: d.cfg.MaxLives, MaxLivesPerCreator: d.cfg.MaxLivesPerCreator,
 		OnEnd:  d.ended,
 		OnLost: d.hangUp,
-		Logger: d.log,
-	})
 
 		LastRecorded: d.lastRecorded,
 
+		Logger: d.log,
+	})
 	return err
 }
 
@@ -204,8 +206,6 @@ func (d *daemon) ladder() hls.Ladder {
 
 func (d *daemon) recordings() string { return d.path("recordings") }
 
-func (d *daemon) openArchive(context.Context) (err error) {
-	d.archive, err = archive.New(archive.Config{
 // lastRecorded is when the last page of a recording came onto the disk.
 func (d *daemon) lastRecorded(liveID string) time.Time {
 	info, err := os.Stat(filepath.Join(d.recordings(), station.RawFile(liveID)))
@@ -215,6 +215,8 @@ func (d *daemon) lastRecorded(liveID string) time.Time {
 	return info.ModTime()
 }
 
+func (d *daemon) openArchive(context.Context) (err error) {
+	d.archive, err = archive.New(archive.Config{
 		Store: d.objects, Jobs: d.catalog, Lives: d.catalog, Queue: d.queue,
 		Recordings: d.recordings(), Node: d.node,
 		Recording: d.desk.Recording,

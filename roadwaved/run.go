@@ -20,6 +20,10 @@ func (d *daemon) run(ctx context.Context, out io.Writer) error {
 	ctx, parts := newGroup(ctx)
 	// The parts that write down what happens go on until everything is over.
 	last, stopLast := context.WithCancel(context.WithoutCancel(ctx))
+	parts.start(ctx, d.lookOut(
+		"lives go on, new ones are refused, the audit log and ends wait on this machine",
+		"lives go on, listeners are counted when it is back",
+		"lives go on, recordings wait on this disk"))
 	for _, part := range []func(context.Context) error{d.station.Run, d.audience.Run, d.journal.Run, d.hub.Run} {
 		parts.start(last, part)
 	}

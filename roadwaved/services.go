@@ -133,7 +133,6 @@ func (s *services) openRedis(ctx context.Context) (err error) {
 	}
 	s.onClose(s.redis.Close)
 	s.queue = s.redis.Queue()
-	s.complain(ctx, "redis-url", s.redis.Ping)
 	return nil
 }
 
@@ -157,17 +156,7 @@ func (s *services) openObjects(ctx context.Context) error {
 	s.onClose(store.Close)
 	s.objects, s.liveObjects = store, store
 	s.checkStore, s.abortUploads = store.Ping, store.AbortIncomplete
-	s.complain(ctx, "storage-url", store.Ping)
 	return nil
-}
-
-// complain says at the start that a service does not answer as it should.
-func (s *services) complain(ctx context.Context, flag string, ping func(context.Context) error) {
-	bounded, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	if err := ping(bounded); err != nil && ctx.Err() == nil {
-		s.log.Error("a service cannot be used now: going on without it", "setting", flag, "err", err)
-	}
 }
 
 // shared tells whether other processes may work on the same lives and jobs.

@@ -55,6 +55,10 @@ func (d *daemon) openWorkerProcess(ctx context.Context) error {
 
 func (d *daemon) runWorker(ctx context.Context, out io.Writer) error {
 	ctx, parts := newGroup(ctx)
+	parts.start(ctx, d.lookOut(
+		"replays in the making wait for it, no others are begun",
+		"replays in the making go on, no others are begun",
+		"replays in the making wait for it, no others are begun"))
 	parts.start(ctx, d.reconciler.Run)
 	parts.start(ctx, d.workQueue)
 	admin := d.adminServer()
