@@ -9,7 +9,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"os/exec"
 	"path"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,6 +22,7 @@ import (
 	"github.com/roadwave/roadwave/media/whip"
 	"github.com/roadwave/roadwave/roadwaved/deploy"
 	"github.com/roadwave/roadwave/roadwaved/deploy/deploytest"
+	"github.com/roadwave/roadwave/roadwaved/internal/redis"
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
 )
 
@@ -187,23 +192,103 @@ func TestLimitOfTheHouse(t *testing.T) {
 }
 
 // A daemon that dies and does not come back: the others say so to its listeners
-// (M22). When its disk is there again the replay is made.
+// (M22). When its disk is there again the replay is made. One that only Redis does
+// not hear of, for longer than that, keeps its live and listeners.
 func TestDeadDaemon(t *testing.T) {
 	t.Parallel()
 	s := startStack(t)
 	data := t.TempDir()
-	first, second := s.daemonOn(data, "--node-patience", "30s"), s.daemon("--node-patience", "30s")
+	way := newLink(t, s.redis.Addr)
+	patience := []string{"--node-patience", "30s"}
+	first, second := s.daemonOn(data, patience...), s.daemon(patience...)
+	cut := s.daemon(append(patience, "--redis-url", "redis://"+way.addr)...)
 	s.worker()
+	goesOn := cut.publish(programme(4*time.Minute), "title=Isol%C3%A9", nil)
 	creator := first.publish(programme(20*time.Second), "title=Perdu", nil)
 	time.Sleep(6 * time.Second)
+	way.cut()
 	first.kill()
+	killed := time.Now()
 	second.eventually("the live is lost", 2*time.Minute, func() bool { return second.live(creator.id).State == "lost" })
 	if l := second.live(creator.id); l.Message != station.MessageLost || l.Replay.State != "uploading" {
 		t.Errorf("the live is %+v", l)
 	}
+	if l, err := s.catalog().Live(t.Context(), creator.id); err != nil || l.EndedAt.After(killed) || l.EndedAt.Before(l.StartedAt) {
+		t.Errorf("it ended at %v, its daemon at %v (%v)", l.EndedAt, killed, err)
+	}
+	if s.presents(cut) {
+		t.Error("Redis heard of the daemon that is cut off from it")
+	}
+	for _, d := range []*testDaemon{second, cut} {
+		d.hears(goesOn.id)
+	}
+	way.mend()
+	cut.eventually("Redis hears of it again", time.Minute, func() bool { return s.presents(cut) })
+	second.hears(goesOn.id)
 	s.daemonOn(data)
 	if r := second.replayOf(creator.id, 2*time.Minute); r.DurationSeconds < 4 {
 		t.Errorf("the replay lasts %.1f s", r.DurationSeconds)
+	}
+}
+
+// presents tells whether Redis knows a daemon to be up.
+func (s *stack) presents(d *testDaemon) bool {
+	s.t.Helper()
+	name, err := os.ReadFile(filepath.Join(d.data, "node"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r, err := redis.Dial(s.redis.URL, redis.Config{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer r.Close()
+	_, err = r.Nodes().Node(s.t.Context(), strings.TrimSpace(string(name)))
+	if err != nil && !errors.Is(err, station.ErrNotFound) {
+		s.t.Fatal(err)
+	}
+	return err == nil
+}
+
+// hears checks that a live is on air, on the list, and grows.
+func (d *testDaemon) hears(liveID string) {
+	d.t.Helper()
+	var list struct {
+		Lives []apiLive `json:"lives"`
+	}
+	d.get("/v1/lives", &list)
+	if !slices.ContainsFunc(list.Lives, func(l apiLive) bool { return l.LiveID == liveID && l.State == "on_air" }) {
+		d.t.Errorf("on the list are %+v", list.Lives)
+	}
+	before := d.edge(liveID)
+	d.eventually("the live grows", 30*time.Second, func() bool { return d.edge(liveID) > before })
+}
+
+// A data folder that was copied: the daemon on the copy does not start, and says
+// what to do.
+func TestCopiedFolder(t *testing.T) {
+	t.Parallel()
+	s := startStack(t)
+	d := s.daemon()
+	creator := d.publish(programme(time.Minute), "", nil)
+	copied := t.TempDir()
+	name, err := os.ReadFile(filepath.Join(d.data, "node"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(copied, "node"), name, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	twin := exec.CommandContext(ctx, os.Args[0], "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--media-udp", "127.0.0.1:0", "--data", copied)
+	twin.Env = append(append(os.Environ(), childEnv+"=1"), s.env...)
+	out, err := twin.CombinedOutput()
+	if err == nil || ctx.Err() != nil || !strings.Contains(string(out), "delete "+filepath.Join(copied, "node")) {
+		t.Errorf("the copy ends with %v and says:\n%s", err, out)
+	}
+	if l := d.live(creator.id); l.State != "on_air" {
+		t.Errorf("the live is %+v", l)
 	}
 }
 
