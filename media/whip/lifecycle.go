@@ -70,7 +70,6 @@ const watchEvery = 2 * time.Second
 func (s *Session) check() {
 	cfg := &s.server.cfg
 	silence := s.receiver.silence(time.Now())
-	s.measure()
 	s.mu.Lock()
 	switch {
 	case s.state == Ended:
@@ -93,11 +92,14 @@ func (s *Session) check() {
 		s.watch.Reset(min(cfg.NoticeAfter-silence, watchEvery))
 	}
 	s.mu.Unlock()
+	s.measure()
 	s.tell()
 }
 
 // measure takes the round trip from ICE's consent checks (RFC 7675), so that
-// the jitter buffer waits long enough for a packet that is asked for again.
+// the jitter buffer waits long enough for a packet that is asked for again. It
+// is called once packets have come: before, Pion may still be writing to what
+// it reads.
 func (s *Session) measure() {
 	stats, ok := s.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePairStats()
 	rtt := time.Duration(stats.CurrentRoundTripTime * float64(time.Second))

@@ -2,6 +2,7 @@ package whip
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	"github.com/pion/interceptor"
@@ -57,14 +58,30 @@ func (s *Session) negotiate(ctx context.Context, ufrag, pwd string) (string, err
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
-	parameters, err := s.pc.SCTP().Transport().ICETransport().GetLocalParameters()
+	local := s.pc.LocalDescription()
+	ufrag, err = localUfrag(local)
 	if err != nil {
 		return "", err
 	}
 	s.mu.Lock()
-	s.etag = `"` + parameters.UsernameFragment + `"`
+	s.etag = `"` + ufrag + `"`
 	s.mu.Unlock()
-	return s.pc.LocalDescription().SDP, nil
+	return local.SDP, nil
+}
+
+// localUfrag is read from the answer: the transport, which could be asked too,
+// may be starting already, and answers without a lock.
+func localUfrag(answer *webrtc.SessionDescription) (string, error) {
+	parsed, err := answer.Unmarshal()
+	if err != nil {
+		return "", fmt.Errorf("whip: Pion's answer: %w", err)
+	}
+	for _, m := range parsed.MediaDescriptions {
+		if ufrag, ok := m.Attribute("ice-ufrag"); ok {
+			return ufrag, nil
+		}
+	}
+	return "", unprocessable("offer-refused", "the offer cannot be answered: it leaves no section to receive")
 }
 
 // entityTag names the present ICE session (RFC 9725 §4.3.1).

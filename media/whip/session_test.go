@@ -157,6 +157,30 @@ func TestSecondCreatorDoesNotDisturb(t *testing.T) {
 	}
 }
 
+// Many are answered while the transports of others start, and none is taken for
+// another.
+func TestCreatorsComeTogether(t *testing.T) {
+	t.Parallel()
+	const creators = 16
+	st := newStation(t, nil)
+	runs := make([]*creator, creators)
+	for i := range runs {
+		runs[i] = publish(t, st.url, numbered(20), whip.ClientConfig{}, whip.PublishConfig{Token: "me"})
+	}
+	for _, r := range runs {
+		<-r.done
+	}
+	seen := map[string]bool{}
+	for range creators {
+		s := wait(t, "live", st.live)
+		wait(t, "end", s.Done())
+		if seen[s.ID()] || s.Reason() != whip.EndDeleted {
+			t.Errorf("session %s ended because %q", s.ID(), s.Reason())
+		}
+		seen[s.ID()] = true
+	}
+}
+
 func TestServerClose(t *testing.T) {
 	t.Parallel()
 	st := newStation(t, nil)
