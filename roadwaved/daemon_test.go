@@ -329,14 +329,16 @@ func (p *publication) wait(t testing.TB) {
 
 // programme is a live with a voice and music, and a silence of 5 s from 8 s on
 // where it is long enough.
-func programme(length time.Duration) media.Source {
+func programme(length time.Duration) media.Source { return mediatest.Packets(spoken(length)...) }
+
+func spoken(length time.Duration) []media.Packet {
 	voice := mediatest.Speech(mediatest.Voice{}, -24, length)
 	music := mediatest.Chord(-30, length, 220, 277, 330)
 	pcm := mediatest.Mix(voice, music)
 	if length > 14*time.Second {
 		clear(pcm[media.Samples(8*time.Second):media.Samples(13*time.Second)])
 	}
-	return mediatest.Packets(mediatest.EncodeOpus(pcm, opus.EncoderConfig{Channels: 1, Bitrate: 48000})...)
+	return mediatest.EncodeOpus(pcm, opus.EncoderConfig{Channels: 1, Bitrate: 48000})
 }
 
 // ffmpeg runs a tool and returns all that it printed; it fails the test when

@@ -11,10 +11,10 @@ import (
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
 )
 
-// BenchmarkWorkers is the time that 50 lives of a minute, ended at once, take
-// one, two and four worker processes to make into replays (M12), as a multiple
-// of the ideal: what one live takes a worker alone, shared by as many workers as
-// there are processors.
+// BenchmarkWorkers is the time that one, two and four worker processes take to
+// make replays of 50 lives of a minute whose creators hang up at once (M12), as
+// a multiple of the ideal: what one live takes a worker alone, shared by as many
+// workers as there are processors.
 func BenchmarkWorkers(b *testing.B) {
 	const lives, length = 50, time.Minute
 	for range b.N {
@@ -31,17 +31,17 @@ func BenchmarkWorkers(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// makespan is the time from the first to the last of the replays of lives that
-// all wait when the workers start. One of the workers may be killed midway.
+// makespan is the time from the end of the lives to the last of their replays.
+// One of the workers may be killed midway.
 func makespan(b *testing.B, lives int, length time.Duration, workers int, kill bool) time.Duration {
 	s := startStack(b)
-	d := s.daemon("--log-level", "warn") // which makes the tables, and delivers again what a dead worker held
-	ids := s.recordedLives(lives, length)
-	begin := time.Now()
+	d := s.daemon(append(crowded, "--log-level", "warn")...)
 	victim := s.worker("--log-level", "warn")
 	for range workers - 1 {
 		s.worker("--log-level", "warn")
 	}
+	ids := d.endAtOnce(lives, length)
+	begin := time.Now()
 	if kill {
 		d.eventually("half is done", 10*time.Minute, func() bool {
 			done, err := s.catalog().ListJobs(b.Context(), station.JobQuery{States: []station.JobState{station.JobDone}, Limit: station.MaxPage})

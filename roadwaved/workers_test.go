@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -10,6 +11,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/roadwave/roadwave/media"
+	"github.com/roadwave/roadwave/media/mediatest"
+	"github.com/roadwave/roadwave/media/whip"
 	"github.com/roadwave/roadwave/opusrec"
 	"github.com/roadwave/roadwave/roadwaved/internal/objects"
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
@@ -20,12 +23,12 @@ import (
 func TestWorkersShareJobs(t *testing.T) {
 	t.Parallel()
 	s := startStack(t)
-	d := s.daemon()
-	lives := s.recordedLives(12, 10*time.Second)
-	poisoned := s.recordedLive(bytes.Repeat([]byte("not Ogg "), 1000))
+	d := s.daemon(crowded...)
 	victim := s.worker()
 	s.worker()
 	s.worker()
+	poisoned := s.recordedLive(bytes.Repeat([]byte("not Ogg "), 1000))
+	lives := d.endAtOnce(12, 10*time.Second)
 	catalog := s.catalog()
 	d.eventually("the victim has a job", time.Minute, func() bool {
 		list, err := catalog.ListJobs(t.Context(), station.JobQuery{States: []station.JobState{station.JobDone}})
@@ -37,6 +40,28 @@ func TestWorkersShareJobs(t *testing.T) {
 		job, err := catalog.Job(t.Context(), poisoned)
 		return err == nil && (job.State == station.JobParked || job.State == station.JobEmpty)
 	})
+}
+
+// crowded lets many creators in from one address, without the ladder, which two
+// processors do not carry for all of them.
+var crowded = []string{"--ladder", "ondemand", "--per-address", "publishes=0"}
+
+// endAtOnce has creators go live and hang up together once the last of them has
+// spoken for a while.
+func (d *testDaemon) endAtOnce(lives int, length time.Duration) (ids []string) {
+	d.t.Helper()
+	packets := spoken(length + time.Minute) // they hang up before its end
+	creators := make([]*publication, lives)
+	for i := range creators {
+		creators[i] = d.publish(mediatest.Packets(packets...), "title=Live", func(cfg *whip.PublishConfig) { cfg.Token = fmt.Sprintf("creator-%d", i) })
+		ids = append(ids, creators[i].id)
+	}
+	last := creators[lives-1]
+	d.eventually("the last creator has spoken", length+time.Minute, func() bool { return last.age() >= length })
+	for _, p := range creators {
+		p.stop()
+	}
+	return ids
 }
 
 // recordedLives puts lives that are over into catalog and store, as daemons
