@@ -76,7 +76,7 @@ func (b *breaker) up() {
 	}
 	b.upLast = now
 	if b.away {
-		b.log.Info("the board answers again")
+		b.log.Debug("the board answers again")
 	}
 	b.away = false
 }
@@ -95,7 +95,7 @@ func (b *breaker) refusal(err error) {
 	defer b.mu.Unlock()
 	if now := b.now(); b.refused.IsZero() || now.Sub(b.refused) >= refusalPause {
 		b.refused = now
-		b.log.Error("the board refuses what it is asked", "err", err)
+		b.log.Error("the board (Redis) refuses what it is asked: listeners may not be counted", "err", err)
 	}
 }
 

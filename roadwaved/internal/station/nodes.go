@@ -12,6 +12,7 @@ import (
 type watch struct {
 	looked time.Time            // when the board last told who is up
 	down   map[string]time.Time // since when a daemon was seen to be down, by name
+	up     map[string]time.Time // when it was last seen to be up
 }
 
 // present tells the others that this daemon is up.
@@ -54,6 +55,9 @@ func (s *Station) closeDead(ctx context.Context) {
 	if boardErr == nil {
 		s.addAlive(up, signs)
 	}
+	for node := range up {
+		s.watch.up[node] = now
+	}
 	maps.DeleteFunc(s.watch.down, func(node string, _ time.Time) bool { return up[node] })
 	lives, err := s.livesElsewhere(ctx)
 	if err != nil {
@@ -76,15 +80,29 @@ func (s *Station) closeDead(ctx context.Context) {
 			since = now
 		}
 		down[l.Node] = since
-		if now.Sub(since) < s.cfg.NodePatience {
-			continue
-		}
-		s.cfg.Logger.Warn("the daemon of a live is down: the live is lost", "live_id", l.ID, "node", l.Node, "since", since)
-		if err := s.Close(ctx, l.ID, s.crash(l, signs[l.Node].At)); err != nil && !errors.Is(err, ErrNotFound) {
-			s.cfg.Logger.Warn("a lost live is still to be closed", "live_id", l.ID, "err", err)
+		if now.Sub(since) >= s.cfg.NodePatience {
+			s.giveUp(ctx, l, s.lastAlive(l.Node, signs[l.Node].At))
 		}
 	}
 	s.watch.down = down
+	maps.DeleteFunc(s.watch.up, func(node string, _ time.Time) bool { return !up[node] && down[node].IsZero() })
+}
+
+// giveUp closes the live of a daemon that died.
+func (s *Station) giveUp(ctx context.Context, l Live, last time.Time) {
+	s.cfg.Logger.Warn("the daemon of a live is down: the live is lost", "live_id", l.ID, "node", l.Node, "last_alive", last)
+	if err := s.Close(ctx, l.ID, s.crash(l, last)); err != nil && !errors.Is(err, ErrNotFound) {
+		s.cfg.Logger.Warn("a lost live is still to be closed", "live_id", l.ID, "err", err)
+	}
+}
+
+// lastAlive is when a daemon was last known to live: it signed, or had a lease on
+// the board while the catalog was away.
+func (s *Station) lastAlive(node string, signed time.Time) time.Time {
+	if seen, ok := s.watch.up[node]; ok {
+		return latest(signed, seen.Add(-s.cfg.Lease))
+	}
+	return signed
 }
 
 func (s *Station) nodesUp(ctx context.Context) (map[string]bool, error) {

@@ -132,8 +132,9 @@ func (s *Station) addAlive(up map[string]bool, signs map[string]Sign) {
 	}
 }
 
-// alive tells whether a sign is a fresh one; the zero sign is not.
-func (s *Station) alive(sign Sign) bool { return sign.Name != "" && sign.Age < s.cfg.Lease }
+// alive tells whether a sign is a fresh one; the zero sign is not, and neither is
+// one from before the catalog's clock was set back.
+func (s *Station) alive(sign Sign) bool { return sign.Name != "" && sign.Age.Abs() < s.cfg.Lease }
 
 // crash is the end of a live whose daemon died, as of its last sign of life; as
 // of now where there is none.

@@ -226,6 +226,29 @@ func TestEndOfCrash(t *testing.T) {
 	}
 }
 
+// A daemon died while the catalog was away: the board has heard of it after its
+// last sign of life.
+func TestEndOfCrashInOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newStreet()
+		a, kill := st.house(t, "a")
+		st.house(t, "b")
+		l := a.open(t)
+		time.Sleep(time.Minute)
+		st.catalog.fail(errAway)
+		time.Sleep(4*time.Minute + 5*time.Second)
+		kill()
+		time.Sleep(time.Minute)
+		st.catalog.fail(nil)
+		time.Sleep(5 * time.Minute)
+		got, err := st.catalog.Live(t.Context(), l.ID)
+		lasted := got.EndedAt.Sub(l.StartedAt)
+		if err != nil || got.State != station.Lost || lasted < 4*time.Minute || lasted > 5*time.Minute+5*time.Second {
+			t.Errorf("it is %s and lasted %v (%v)", got.State, lasted, err)
+		}
+	})
+}
+
 // A live that began after the last sign of its daemon did not end before.
 func TestEndOfCrashAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

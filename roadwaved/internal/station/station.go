@@ -181,7 +181,7 @@ func New(cfg Config) (*Station, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
-	s := &Station{cfg: cfg, here: make(map[string]*broadcast), asking: rate.NewLimiter(askRate, askBurst)}
+	s := &Station{cfg: cfg, here: make(map[string]*broadcast), watch: watch{up: make(map[string]time.Time)}, asking: rate.NewLimiter(askRate, askBurst)}
 	s.strangers = newLookup(time.Second, peerPatience, cfg.Now, s.findStranger)
 	if cfg.Nodes != nil {
 		s.nodes = newLookup(time.Second, boardPatience, cfg.Now, cfg.Nodes.Node)
