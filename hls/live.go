@@ -188,7 +188,7 @@ func (l *Live) sealed(i int, r *rendition, s *segment, v variant) {
 }
 
 func (l *Live) report(err error) {
-	l.config.Logger.Warn("hls", "id", l.config.ID, "error", err)
+	l.config.Logger.Warn("media of a live not packaged or stored as they should be", "id", l.config.ID, "err", err)
 	if l.config.OnError != nil {
 		l.config.OnError(err)
 	}

@@ -150,7 +150,7 @@ func (m *Maker) analyze(ctx context.Context, src source, r *reporter) (*Analysis
 	}
 	m.findSilences(a)
 	r.at(Analyzing, 1, 1)
-	m.cfg.Logger.Info("recording analyzed", "duration", a.Duration, "lufs", round(a.Loudness.Integrated),
+	m.cfg.Logger.Debug("recording analyzed", "duration", a.Duration, "lufs", round(a.Loudness.Integrated),
 		"dbtp", round(a.Loudness.TruePeak), "lra", round(a.Loudness.Range), "silences", len(a.Silences), "kept", a.Kept)
 	return a, nil
 }

@@ -80,7 +80,7 @@ func (m *Maker) master(ctx context.Context, recording string, a *Analysis, tags 
 			return out, err
 		}
 		out.Tries = tries
-		m.cfg.Logger.Info("replay mastered", "try", tries, "gain", round(s.gain), "reduction", round(out.Reduction),
+		m.cfg.Logger.Debug("replay mastered", "try", tries, "gain", round(s.gain), "reduction", round(out.Reduction),
 			"lufs", round(out.Loudness.Integrated), "dbtp", round(out.Loudness.TruePeak),
 			"softened", out.Softened, "ok", out.OnTarget)
 		aim.shots = append(aim.shots, shot{aimed, out.Loudness.Integrated})
@@ -89,7 +89,7 @@ func (m *Maker) master(ctx context.Context, recording string, a *Analysis, tags 
 		}
 	}
 	if !out.OnTarget {
-		m.cfg.Logger.Warn("replay is not on target", "lufs", round(out.Loudness.Integrated), "dbtp", round(out.Loudness.TruePeak))
+		m.cfg.Logger.Warn("the loudness of a replay is not on target: it is kept as near as it came", "lufs", round(out.Loudness.Integrated), "dbtp", round(out.Loudness.TruePeak))
 	}
 	return out, m.finish(unfinished.Name(), mp3)
 }

@@ -75,7 +75,7 @@ func (m *Maker) repaired(s source, folder string) (source, error) {
 	if err != nil {
 		return source{}, fmt.Errorf("replay: %w", err)
 	}
-	m.cfg.Logger.Warn("recording is damaged", "path", s.path, "lost", report.DamageTime, "cut", report.BytesCut)
+	m.cfg.Logger.Warn("recording is damaged: the replay is made of what is whole", "path", s.path, "lost", report.DamageTime, "cut", report.BytesCut)
 	s.path = whole
 	return s, nil
 }

@@ -308,12 +308,23 @@ func (c *Config) logger(out io.Writer) *slog.Logger {
 		if a.Key == "session" { // package whip does not know that its sessions are lives
 			a.Key = "live_id"
 		}
+		if a.Value.Kind() == slog.KindDuration { // as people write it, in JSON too
+			a.Value = slog.StringValue(inShort(a.Value.Duration()))
+		}
 		return a
 	}}
 	if c.LogFormat == "json" {
 		return slog.New(slog.NewJSONHandler(out, opts))
 	}
 	return slog.New(slog.NewTextHandler(out, opts))
+}
+
+// inShort is a time without what nobody wants to know of it.
+func inShort(d time.Duration) string {
+	if d >= time.Minute {
+		return d.Round(time.Second).String()
+	}
+	return d.Round(time.Millisecond).String()
 }
 
 // environ is the environment of this process.

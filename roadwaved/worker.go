@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 
 	"github.com/roadwave/roadwave/replay"
@@ -89,21 +90,21 @@ func (d *daemon) openWorker(ctx context.Context) error {
 		return err
 	}
 	d.onClose(release)
-	newMaker := func(ctx context.Context, progress func(replay.Progress)) (relive.Maker, error) {
+	newMaker := func(ctx context.Context, log *slog.Logger, progress func(replay.Progress)) (relive.Maker, error) {
 		return replay.New(ctx, replay.Config{
 			FFmpeg:           d.cfg.FFmpeg,
 			SilenceThreshold: d.cfg.SilenceThreshold,
 			TempDir:          temp,
 			Nice:             encoderNice,
 			Progress:         progress,
-			Logger:           d.log,
+			Logger:           log,
 		})
 	}
-	if _, err := newMaker(ctx, nil); err != nil {
+	if _, err := newMaker(ctx, d.log, nil); err != nil {
 		if !errors.Is(err, replay.ErrFFmpeg) {
 			return err
 		}
-		d.log.Error("replays will wait until this is mended", "err", err)
+		d.log.Error("no replay can be made here until this is mended", "err", err)
 	}
 	d.worker, err = relive.New(relive.Config{
 		Lives: d.catalog, Jobs: d.catalog, NewMaker: newMaker, Store: d.objects,

@@ -71,9 +71,9 @@ func (q *Queue) rescue(ctx context.Context) {
 			switch {
 			case ctx.Err() != nil:
 			case err != nil:
-				q.cfg.Logger.Debug("redis: looking for jobs of dead workers", "err", err)
+				q.cfg.Logger.Debug("replays of dead workers not looked for, trying again", "err", err)
 			case n > 0:
-				q.cfg.Logger.Warn("redis: jobs whose worker died or is cut off are given to others", "jobs", n)
+				q.cfg.Logger.Warn("replays whose worker died or is cut off are given to others", "jobs", n)
 			}
 		}
 		select {

@@ -69,7 +69,7 @@ func (w *Wire) Receive(ctx context.Context, f func(message []byte)) error {
 			delay, told = wireRetryMin, false
 		}
 		if !told { // once per outage
-			w.redis.cfg.Logger.Warn("redis: the wire is cut, connecting again until it is back", "err", err)
+			w.redis.cfg.Logger.Warn("events of other daemons do not come through, connecting again", "err", away(err))
 			told = true
 		}
 		select {
@@ -109,7 +109,7 @@ func (w *Wire) listen(ctx context.Context, f func(message []byte)) (heard bool, 
 		switch {
 		case !ok: // an answer to the subscription or to the ping
 		case len(m.Payload) > maxMessage:
-			w.redis.cfg.Logger.Warn("redis: somebody else's message is on the wire, it is too long", "bytes", len(m.Payload))
+			w.redis.cfg.Logger.Warn("somebody else's message is among the events of other daemons: is another program on the same Redis?", "bytes", len(m.Payload))
 		default:
 			f([]byte(m.Payload))
 		}

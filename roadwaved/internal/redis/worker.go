@@ -12,6 +12,8 @@ import (
 
 	"github.com/hibiken/asynq"
 	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/roadwave/roadwave/roadwaved/internal/station"
 )
 
 // A worker runs the handlers of one Work.
@@ -114,7 +116,7 @@ const (
 )
 
 func (l *asynqLog) Debug(args ...any) { l.Logger.Debug("asynq: " + fmt.Sprint(args...)) }
-func (l *asynqLog) Info(args ...any)  { l.Logger.Debug("asynq: " + fmt.Sprint(args...)) }
+func (l *asynqLog) Info(args ...any)  { l.Debug(args...) }
 func (l *asynqLog) Warn(args ...any)  { l.complain(slog.LevelWarn, fmt.Sprint(args...)) }
 func (l *asynqLog) Error(args ...any) { l.complain(slog.LevelError, fmt.Sprint(args...)) }
 
@@ -133,5 +135,6 @@ func (l *asynqLog) complain(level slog.Level, text string) {
 		l.said[what] = time.Now()
 	}
 	l.mu.Unlock()
-	l.Log(context.Background(), level, "asynq: "+text)
+	// What it could not do it could not do in Redis, which it will try again.
+	l.Log(context.Background(), level, "the queue does not work as it should", "err", fmt.Errorf("%w: asynq: %s", station.ErrAway, text))
 }

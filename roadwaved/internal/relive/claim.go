@@ -115,7 +115,7 @@ func (j *job) finish(ctx context.Context, err error) error {
 		j.log.Info("no replay", "why", err)
 	case j.attempts(ctx) >= j.worker.cfg.Attempts:
 		state = station.JobParked
-		j.log.Error("replay failed too often and is parked: a human must look", "err", err)
+		j.log.Error("replay failed too often and is parked: mend what err says, then roadwaved jobs retry", "err", err)
 	default:
 		j.log.Warn("replay failed, it will be tried again", "err", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"runtime/debug"
 	"sync"
@@ -43,7 +44,7 @@ var (
 func (j *job) run(ctx context.Context) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			j.log.Error("panic while making a replay", "panic", p, "stack", string(debug.Stack()))
+			j.log.Error("panic while making a replay", "err", fmt.Sprint(p), "stack", string(debug.Stack()))
 			err = fmt.Errorf("relive: panic: %v", p)
 		}
 	}()
@@ -87,14 +88,14 @@ func (j *job) make(ctx context.Context, live station.Live) (replay.Result, error
 	}
 	defer func() {
 		if err := os.RemoveAll(folder); err != nil { // no reason to lose a replay
-			j.log.Error("temporary folder not removed", "err", err)
+			j.log.Error("temporary folder not deleted: the daily cleaning does it", "err", err)
 		}
 	}()
 	path, err := j.fetch(ctx, live, folder)
 	if err != nil {
 		return replay.Result{}, err
 	}
-	maker, err := j.worker.cfg.NewMaker(ctx, func(p replay.Progress) {
+	maker, err := j.worker.cfg.NewMaker(ctx, j.log, func(p replay.Progress) {
 		j.report(string(p.Step), fetched+p.Fraction*(1-fetched))
 	})
 	if err != nil {
@@ -177,7 +178,7 @@ func (j *job) publish(ctx context.Context, live station.Live, made replay.Result
 		return err
 	}
 	j.log.Info("replay published", "replay_id", r.ID, "duration", r.Duration,
-		"lufs", r.Loudness, "silence_removed", r.Removed, "took", j.worker.cfg.Now().Sub(j.begun))
+		"lufs", math.Round(100*r.Loudness)/100, "silence_removed", r.Removed, "took", j.worker.cfg.Now().Sub(j.begun))
 	return nil
 }
 

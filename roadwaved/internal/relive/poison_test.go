@@ -3,6 +3,7 @@ package relive_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -196,7 +197,7 @@ func TestRealReplay(t *testing.T) {
 	h := newHouse(t)
 	h.cfg.Attempts = 1
 	use := func(program string) {
-		h.cfg.NewMaker = func(ctx context.Context, progress func(replay.Progress)) (relive.Maker, error) {
+		h.cfg.NewMaker = func(ctx context.Context, _ *slog.Logger, progress func(replay.Progress)) (relive.Maker, error) {
 			return replay.New(ctx, replay.Config{FFmpeg: program, TempDir: h.temp, Progress: progress})
 		}
 	}

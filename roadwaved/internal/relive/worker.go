@@ -31,8 +31,9 @@ type Config struct {
 	}
 	Jobs station.Jobs
 	// NewMaker makes the maker of one replay. It is called for each, so that a
-	// missing FFmpeg can be installed while the daemon runs.
-	NewMaker func(ctx context.Context, progress func(replay.Progress)) (Maker, error)
+	// missing FFmpeg can be installed while the daemon runs; what it logs should
+	// go to log, which names the live.
+	NewMaker func(ctx context.Context, log *slog.Logger, progress func(replay.Progress)) (Maker, error)
 	// Store has the recordings, at [station.RawKey], and receives the replays.
 	Store hls.Store
 	// TempDir is where recordings are worked on, each in a folder relive-* of its
@@ -131,22 +132,23 @@ func (w *Worker) Handle(ctx context.Context, liveID string) error {
 	})
 	switch {
 	case errors.Is(err, station.ErrJobOver), errors.Is(err, station.ErrClaimed):
-		log.Debug("nothing to do", "why", err)
+		log.Debug("replay not begun: nothing to do", "why", err)
 		return nil
 	case errors.Is(err, station.ErrNotFound):
-		log.Warn("job of a live that has none", "err", err)
+		log.Warn("the queue names a live that the catalog has no job for: are Redis and database of the same house?", "err", err)
 		return nil
 	case err != nil:
 		return fmt.Errorf("relive: claiming the job: %w", err)
 	}
 	j := &job{worker: w, claim: claim, log: log, begun: w.cfg.Now(), kept: asked}
 	before := j.attempts(ctx) - 1
+	j.log = log.With("attempt", before+1)
 	if before >= w.cfg.Attempts {
 		// Nobody came to say that they failed: a job that kills its process
 		// would do so again, and cut every live on air each time.
 		return j.finish(ctx, fmt.Errorf("relive: the last of %d attempts did not come back: the worker died of it", before))
 	}
-	log.Info("replay begun", "fence", claim.Fence, "attempt", before+1)
+	j.log.Info("replay begun", "fence", claim.Fence, "worker", w.cfg.Name)
 	made := j.run(ctx)
 	defer w.rest(ctx, made)
 	return j.finish(ctx, made)

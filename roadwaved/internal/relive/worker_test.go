@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -44,7 +45,7 @@ func newHouse(t *testing.T) *house {
 	h.live = h.over(0)
 	h.cfg = relive.Config{
 		Lives: h.catalog, Jobs: h.catalog, Store: h.store, TempDir: h.temp, Name: "test",
-		NewMaker: func(context.Context, func(replay.Progress)) (relive.Maker, error) {
+		NewMaker: func(context.Context, *slog.Logger, func(replay.Progress)) (relive.Maker, error) {
 			t.Error("nobody should want a maker")
 			return nil, errors.New("unwanted")
 		},
@@ -112,7 +113,7 @@ func recorded(t *testing.T, d time.Duration) []byte {
 }
 
 func (h *house) make(m maker) {
-	h.cfg.NewMaker = func(_ context.Context, progress func(replay.Progress)) (relive.Maker, error) {
+	h.cfg.NewMaker = func(_ context.Context, _ *slog.Logger, progress func(replay.Progress)) (relive.Maker, error) {
 		return maker{progress, m.work}, nil
 	}
 }
@@ -352,7 +353,9 @@ func TestNamesDiffer(t *testing.T) {
 func TestNoFaultOfTheJob(t *testing.T) {
 	for name, prepare := range map[string]func(h *house) context.Context{
 		"no ffmpeg": func(h *house) context.Context {
-			h.cfg.NewMaker = func(context.Context, func(replay.Progress)) (relive.Maker, error) { return nil, replay.ErrFFmpeg }
+			h.cfg.NewMaker = func(context.Context, *slog.Logger, func(replay.Progress)) (relive.Maker, error) {
+				return nil, replay.ErrFFmpeg
+			}
 			return h.t.Context()
 		},
 		"stopped": func(h *house) context.Context {
