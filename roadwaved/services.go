@@ -103,7 +103,7 @@ func (s *services) openPostgres(ctx context.Context) error {
 // patiently tries again while a service is away, for startPatience.
 func (s *services) patiently(ctx context.Context, flag string, try func(context.Context) error) error {
 	deadline := time.Now().Add(startPatience)
-	for {
+	for level := slog.LevelWarn; ; level = slog.LevelDebug { // once is enough
 		err := try(ctx)
 		if err == nil || !errors.Is(err, station.ErrAway) || time.Now().After(deadline) {
 			if err != nil {
@@ -111,7 +111,7 @@ func (s *services) patiently(ctx context.Context, flag string, try func(context.
 			}
 			return err
 		}
-		s.log.Warn("waiting for a service that does not answer", "setting", flag, "err", err)
+		s.log.Log(ctx, level, "waiting for a server that does not answer", "setting", "--"+flag, "patience", startPatience, "err", err)
 		select {
 		case <-ctx.Done():
 			return err

@@ -61,7 +61,7 @@ func (a *API) doubt(peer netip.Addr) {
 	if last != 0 && now-last < int64(time.Hour) || !a.doubted.CompareAndSwap(last, now) {
 		return
 	}
-	a.config.Logger.Warn("api: a peer that is not trusted says for whom it asks (X-Forwarded-For); if it is your proxy, add it to --trusted-proxies, else all behind it count as one address",
+	a.config.Logger.Warn("a peer that is not trusted says for whom it asks (X-Forwarded-For); if it is your proxy, add it to --trusted-proxies, else all behind it count as one address",
 		"peer", peer)
 }
 

@@ -74,7 +74,7 @@ func (a *API) peerFailed(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	peer := r.Context().Value(peerKey{}).(*url.URL)
-	a.config.Logger.Warn("api: the daemon that has this live does not answer", "peer", peer.Host, "path", r.URL.Path, "err", err)
+	a.config.Logger.Warn("the daemon that has this live does not answer", "peer", peer.Host, "path", r.URL.Path, "err", err)
 	writeProblem(w, unavailable())
 }
 

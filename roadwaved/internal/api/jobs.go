@@ -94,10 +94,10 @@ func (a *Admin) reopen(ctx context.Context, liveID string) (station.Job, error) 
 	if err != nil {
 		return station.Job{}, a.failed(ctx, "read job", err)
 	}
-	a.config.Logger.Info("api: an operator wants this replay made again", "live_id", liveID, "state", job.State)
+	a.config.Logger.Info("an operator wants this replay made again", "live_id", liveID, "state", job.State)
 	if job.State == station.JobPending && a.config.Queue != nil {
 		if err := a.config.Queue.Enqueue(ctx, liveID, job.Priority); err != nil {
-			a.config.Logger.Warn("api: the queue does not answer, the replay will be asked for again", "live_id", liveID, "err", err)
+			a.config.Logger.Warn("the queue does not answer, the replay will be asked for again", "live_id", liveID, "err", err)
 		}
 	}
 	return job, nil

@@ -98,7 +98,7 @@ func (g gate) writeError(w http.ResponseWriter, r *http.Request, err error) {
 func (g gate) problem(ctx context.Context, err error) *Problem {
 	var p *Problem
 	if !errors.As(err, &p) {
-		errors.As(g.failed(ctx, "request", err), &p)
+		errors.As(g.failed(ctx, "answer", err), &p)
 	}
 	return p
 }
@@ -112,7 +112,7 @@ func (g gate) failed(ctx context.Context, what string, err error) error {
 		if away {
 			level = slog.LevelWarn
 		}
-		g.log.Log(ctx, level, "api: "+what, "err", err)
+		g.log.Log(ctx, level, "request failed: "+what, "err", err)
 	}
 	if away {
 		return unavailable()
