@@ -38,7 +38,7 @@ func (s *Station) findLost(ctx context.Context) {
 		if mine, ok := s.own(id); !ok || mine.State != OnAir { // it ended here meanwhile
 			continue
 		}
-		s.cfg.Logger.Error("another daemon believed this one to be dead and closed a live that runs here: ending it. Look at its connections to the board and to the catalog",
+		s.cfg.Logger.Error("another daemon believed this one to be dead and closed a live that runs here: ending it. Look at its connections to Redis and PostgreSQL",
 			"live_id", id, "state", l.State, "reason", l.EndReason, "ended_at", l.EndedAt)
 		s.cfg.OnLost(id)
 	}

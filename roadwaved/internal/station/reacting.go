@@ -184,7 +184,7 @@ func (a *Audience) catchUp(ctx context.Context) {
 		case later(err):
 			return
 		default:
-			a.cfg.Logger.Error("the board refuses a reaction: it is in the audit log and not counted",
+			a.cfg.Logger.Error("the board (Redis) refuses a reaction: it is in the audit log and not counted",
 				"live_id", l.liveID, "reaction", l.reaction, "err", err)
 		}
 		a.mu.Lock()

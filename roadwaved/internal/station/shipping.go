@@ -24,6 +24,8 @@ type shipping struct {
 // deliver moves from the outbox into the catalog.
 func (j *Journal) deliver(ctx context.Context) {
 	failures, pause := 0, time.Duration(0)
+	var since time.Time // what waited since then is not in the catalog yet
+	late := 0           // how much of it is
 	for sleep(ctx, pause) {
 		n, err := j.deliverBatch(ctx)
 		switch {
@@ -33,6 +35,9 @@ func (j *Journal) deliver(ctx context.Context) {
 			failures++
 			pause = backOff(j.cfg.Interval, failures)
 			b := j.note(ctx, false)
+			if since.IsZero() {
+				since = b.Since
+			}
 			j.cfg.Logger.Warn("audit entries wait for the catalog on this machine",
 				"in", pause, "waiting", b.Memory+b.Outbox, "since", b.Since, "err", err)
 		default:
@@ -41,6 +46,13 @@ func (j *Journal) deliver(ctx context.Context) {
 				pause = 0
 			}
 			j.note(ctx, true)
+			if since.IsZero() {
+				continue
+			}
+			if late += n; pause > 0 {
+				j.cfg.Logger.Info("the audit entries that waited are in the catalog", "entries", late, "after", j.cfg.Now().Sub(since))
+				since, late = time.Time{}, 0
+			}
 		}
 	}
 }

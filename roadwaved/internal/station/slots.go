@@ -79,7 +79,7 @@ func (s *Station) recallSlots(ctx context.Context) {
 		s.cfg.Logger.Debug("it is not known whether the board has all slots: there may be more lives than the limit allows", "limit", s.cfg.MaxLives, "err", err)
 	}
 	if n > 0 {
-		s.cfg.Logger.Warn("the board lost slots of lives on air: they were given back", "lives", n)
+		s.cfg.Logger.Warn("the board (Redis) lost slots of lives on air: they were given back", "lives", n)
 	}
 }
 
