@@ -11,7 +11,7 @@ packages=("$@")
 gateway=false
 case "${1:-}" in
 --tests)
-	packages=(gcc libc6-dev ffmpeg opus-tools chromium redis-server postgresql nginx simple-whip-client gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-nice)
+	packages=(gcc libc6-dev ffmpeg opus-tools chromium redis-server postgresql pgbouncer nginx simple-whip-client gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-nice)
 	gateway=true
 	;;
 --stack)

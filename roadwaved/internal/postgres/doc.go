@@ -7,6 +7,7 @@
 // again by itself once the server does. No error holds the password.
 //
 // The role that daemons connect with must own the tables, because it adds and
-// drops the partitions of the audit log, day by day. Behind PgBouncer use session
-// pooling and let it ignore the startup parameters that the package sets.
+// drops the partitions of the audit log, day by day. A pooler such as PgBouncer
+// may be in between, in any mode but that of statements: nothing here outlasts a
+// transaction on a connection.
 package postgres

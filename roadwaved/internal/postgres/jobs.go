@@ -58,7 +58,7 @@ func (c *Catalog) Deposited(ctx context.Context, liveID string, nothing bool) er
 	done, err := changed(ctx, c.pool, "UPDATE replay_jobs SET state = $1, error = $2, updated_at = $3 WHERE live_id = $4 AND state = $5",
 		state, reason, stamp(time.Now()), key(liveID), station.JobUploading)
 	if err == nil && !done {
-		_, err = c.jobState(ctx, liveID)
+		_, err = jobState(ctx, c.pool, liveID)
 	}
 	return c.wrap(err, "ending the upload of live %s", liveID)
 }
@@ -85,7 +85,7 @@ func (c *Catalog) Claim(ctx context.Context, liveID, worker string, now time.Tim
 
 // refusal tells why a job cannot be claimed.
 func (c *Catalog) refusal(ctx context.Context, liveID string) error {
-	state, err := c.jobState(ctx, liveID)
+	state, err := jobState(ctx, c.pool, liveID)
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (c *Catalog) refusal(ctx context.Context, liveID string) error {
 func (c *Catalog) Renew(ctx context.Context, cl station.Claim, until time.Time, step string, progress float64) error {
 	// What is left by the clock of who holds it is so by any other.
 	until, now := until.Truncate(time.Microsecond), time.Now().Truncate(time.Microsecond)
-	err := c.underFence(ctx, c.pool, cl, "lease_until = coalesce($4::timestamptz, now()) + $5::interval, step = $6, progress = $7",
+	err := underFence(ctx, c.pool, cl, "lease_until = coalesce($4::timestamptz, now()) + $5::interval, step = $6, progress = $7",
 		c.clock(now), until.Sub(now), text(step), progress)
 	return c.wrap(err, "renewing the job of live %s", cl.LiveID)
 }
@@ -111,7 +111,7 @@ func (c *Catalog) Publish(ctx context.Context, cl station.Claim, r station.Repla
 		return fmt.Errorf("postgres: a replay of live %q cannot end the job of live %q", r.LiveID, cl.LiveID)
 	}
 	err := c.write(ctx, func(tx pgx.Tx) error {
-		if err := c.underFence(ctx, tx, cl, "state = $4, lease_until = NULL, progress = 1, error = ''", station.JobDone); err != nil {
+		if err := underFence(ctx, tx, cl, "state = $4, lease_until = NULL, progress = 1, error = ''", station.JobDone); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, "INSERT INTO replays ("+replayColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
@@ -130,9 +130,9 @@ func (c *Catalog) Release(ctx context.Context, cl station.Claim, state station.J
 		return fmt.Errorf("postgres: a job cannot be released as %q", state)
 	}
 	if state == station.JobPending && reason == "" {
-		err = c.underFence(ctx, c.pool, cl, "state = $4, lease_until = NULL, attempts = attempts - 1", state)
+		err = underFence(ctx, c.pool, cl, "state = $4, lease_until = NULL, attempts = attempts - 1", state)
 	} else {
-		err = c.underFence(ctx, c.pool, cl, "state = $4, lease_until = NULL, error = $5", state, text(reason))
+		err = underFence(ctx, c.pool, cl, "state = $4, lease_until = NULL, error = $5", state, text(reason))
 	}
 	return c.wrap(err, "releasing the job of live %s", cl.LiveID)
 }
@@ -145,7 +145,7 @@ func (c *Catalog) Reopen(ctx context.Context, liveID string) error {
 		station.JobPending, stamp(time.Now()), key(liveID), station.JobParked, station.JobEmpty)
 	if err == nil && !reopened {
 		var state station.JobState
-		state, err = c.jobState(ctx, liveID)
+		state, err = jobState(ctx, c.pool, liveID)
 		if err == nil && state == station.JobDone {
 			err = station.ErrJobOver
 		}
@@ -155,18 +155,19 @@ func (c *Catalog) Reopen(ctx context.Context, liveID string) error {
 
 // underFence sets columns of a job while the claim on it holds. The first
 // argument of set is $4.
-func (c *Catalog) underFence(ctx context.Context, q querier, cl station.Claim, set string, args ...any) error {
+func underFence(ctx context.Context, q querier, cl station.Claim, set string, args ...any) error {
 	args = append([]any{key(cl.LiveID), cl.Fence, stamp(time.Now())}, args...)
 	held, err := changed(ctx, q, "UPDATE replay_jobs SET "+set+", updated_at = $3 WHERE live_id = $1 AND fence = $2 AND state = 'running'", args...)
 	if err != nil || held {
 		return err
 	}
-	if _, err := c.jobState(ctx, cl.LiveID); err != nil {
+	if _, err := jobState(ctx, q, cl.LiveID); err != nil {
 		return err
 	}
 	return station.ErrFenced
 }
 
-func (c *Catalog) jobState(ctx context.Context, liveID string) (station.JobState, error) {
-	return one(ctx, c, pgx.RowTo[station.JobState], "SELECT state FROM replay_jobs WHERE live_id = $1", key(liveID))
+func jobState(ctx context.Context, q querier, liveID string) (state station.JobState, err error) {
+	err = q.QueryRow(ctx, "SELECT state FROM replay_jobs WHERE live_id = $1", key(liveID)).Scan(&state)
+	return state, err
 }

@@ -2,15 +2,15 @@ package postgres
 
 import (
 	"context"
-	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"sync"
+	"math/rand/v2"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -37,14 +37,12 @@ func Migrate(ctx context.Context, databaseURL string, logger *slog.Logger) (from
 		return 0, 0, err
 	}
 	pc.ConnConfig.RuntimeParams["statement_timeout"] = "0" // an index takes as long as it takes
-	pc.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "0"
-	pc.MaxConns = max(pc.MaxConns, 2) // one of them holds the lock
-	pool, err := pgxpool.NewWithConfig(ctx, pc)
-	if err != nil {
-		return 0, 0, fmt.Errorf("postgres: %w", err)
+	pc.MaxConns = max(pc.MaxConns, 2)                      // one of them holds the lock
+	pool, err := connect(ctx, pc, slog.New(slog.DiscardHandler))
+	if err == nil {
+		defer pool.Close()
+		from, to, err = migrate(ctx, pool, logger)
 	}
-	defer pool.Close()
-	from, to, err = migrate(ctx, pool, logger)
 	if err != nil {
 		return from, to, about(target(&pc.ConnConfig.Config), err)
 	}
@@ -63,21 +61,21 @@ func migrate(ctx context.Context, pool *pgxpool.Pool, logger *slog.Logger) (from
 	if from == known {
 		return from, from, nil
 	}
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300), lock.WithUnlockTimeout(1, 30))
-	if err != nil {
-		return from, from, err
-	}
 	dir, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return from, from, err
 	}
 	db := stdlib.OpenDBFromPool(pool)
 	defer db.Close()
-	p, err := goose.NewProvider(goose.DialectPostgres, db, dir, goose.WithSessionLocker(loggingLocker{locker, logger}), goose.WithSlog(logger))
+	p, err := goose.NewProvider(goose.DialectPostgres, db, dir, goose.WithSlog(logger))
 	if err != nil {
 		return from, from, err
 	}
-	results, err := p.Up(ctx)
+	var results []*goose.MigrationResult
+	err = alone(ctx, pool, logger, func() error {
+		results, err = p.Up(ctx)
+		return err
+	})
 	if err != nil {
 		return from, from, err
 	}
@@ -100,31 +98,46 @@ func ask(ctx context.Context, pool *pgxpool.Pool) (version int64, err error) {
 	return tablesVersion(ctx, pool)
 }
 
-// A loggingLocker tells those who wait what for.
-type loggingLocker struct {
-	lock.SessionLocker
-	log *slog.Logger
-}
+const (
+	// migrationsLock is the one that goose takes, which programs before this one
+	// had take it.
+	migrationsLock = lock.DefaultLockID
+	// migrationsPatience is how long others may take to make tables.
+	migrationsPatience = 5 * time.Minute
+)
 
-func (l loggingLocker) SessionLock(ctx context.Context, conn *sql.Conn) error {
+// alone runs f while no other daemon does. The lock is that of a transaction: a
+// pooler gives each one a connection of its own, sessions it does not.
+func alone(ctx context.Context, pool *pgxpool.Pool, logger *slog.Logger, f func() error) error {
 	began := time.Now()
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	locked := make(chan struct{})
-	defer close(locked)
-	wg.Go(func() {
-		tick := time.NewTicker(patience)
-		defer tick.Stop()
-		for {
-			select {
-			case <-locked:
-				return
-			case <-tick.C:
-				l.log.Info("another daemon is bringing the tables of the catalog up to date, waiting for it", "for", time.Since(began).Round(time.Second))
+	for said := began; ; {
+		locked := false
+		err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+			// It does nothing for as long as f takes.
+			if _, err := tx.Exec(ctx, "SET LOCAL idle_in_transaction_session_timeout = 0"); err != nil {
+				return err
 			}
+			// Who waits holds no connection: a pooler may have few.
+			if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock($1)", migrationsLock).Scan(&locked); err != nil || !locked {
+				return err
+			}
+			return f()
+		})
+		switch waited := time.Since(began); {
+		case err != nil || locked:
+			return err
+		case waited > migrationsPatience:
+			return fmt.Errorf("another daemon has been bringing its tables up to date for %v: look at its log", waited.Round(time.Second))
+		case time.Since(said) > patience:
+			said = time.Now()
+			logger.Info("another daemon is bringing the tables of the catalog up to date, waiting for it", "for", waited.Round(time.Second))
 		}
-	})
-	return l.SessionLocker.SessionLock(ctx, conn)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(rand.N(time.Second)): // not all of them at once
+		}
+	}
 }
 
 // checkServer tells whether the server has what the tables use.
@@ -134,9 +147,14 @@ func checkServer(ctx context.Context, pool *pgxpool.Pool) error {
 	err := pool.QueryRow(ctx, `
 		SELECT current_setting('server_version_num')::integer, current_setting('server_version'), current_setting('server_encoding')`).
 		Scan(&version, &name, &encoding)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
+	}
+	return suits(version, name, encoding)
+}
+
+func suits(version int, name, encoding string) error {
+	switch {
 	case version < oldest*10000:
 		return fmt.Errorf("the server is PostgreSQL %s, version %d or later is needed", name, oldest)
 	case encoding != "UTF8":

@@ -71,11 +71,12 @@ func open(ctx context.Context, pc *pgxpool.Config, cfg Config) (*Catalog, error)
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	pool, err := pgxpool.NewWithConfig(ctx, pc)
+	at := target(&pc.ConnConfig.Config)
+	pool, err := connect(ctx, pc, cfg.Logger)
 	if err != nil {
-		return nil, fmt.Errorf("postgres: %w", err)
+		return nil, about(at, err)
 	}
-	c := &Catalog{pool: pool, target: target(&pc.ConnConfig.Config), log: cfg.Logger, audits: make(chan struct{}, maxAudits)}
+	c := &Catalog{pool: pool, target: at, log: cfg.Logger, audits: make(chan struct{}, maxAudits)}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if err := c.checkVersion(ctx); err != nil {
@@ -110,8 +111,10 @@ func (c *Catalog) write(ctx context.Context, f func(tx pgx.Tx) error) error {
 	return pgx.BeginTxFunc(ctx, c.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, f)
 }
 
-// A querier is a transaction, or the pool.
+// A querier is a transaction, or the pool. Who is in a transaction asks no other:
+// when all wait for a second connection nobody gets one.
 type querier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
 

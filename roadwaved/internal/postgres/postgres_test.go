@@ -89,14 +89,18 @@ func fresh(t testing.TB) *Catalog {
 	}
 	c := openAt(t, databaseURL)
 	t.Cleanup(func() { // before it is closed
-		_, err := c.pool.Exec(context.Background(), "TRUNCATE lives, replay_jobs, replays, counter_samples, audit_events, audit_lives, audit_ids, chores, secrets, nodes")
-		if err != nil {
+		if err := truncate(c); err != nil {
 			t.Error(err)
 			return
 		}
 		used <- databaseURL
 	})
 	return c
+}
+
+func truncate(c *Catalog) error {
+	_, err := c.pool.Exec(context.Background(), "TRUNCATE lives, replay_jobs, replays, counter_samples, audit_events, audit_lives, audit_ids, chores, secrets, nodes")
+	return err
 }
 
 // used are databases that tests are done with.

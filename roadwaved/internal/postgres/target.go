@@ -1,8 +1,10 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"strconv"
 	"strings"
@@ -28,8 +30,9 @@ var defaults = map[string]string{
 	"lock_timeout":                  "10000",
 	// A daemon that loses its power must not hold locks until TCP notices.
 	"idle_in_transaction_session_timeout": "60000",
-	// A plan is made for the values at hand: how common a tag is decides it.
-	"plan_cache_mode": "force_custom_plan",
+	// No prepared statements: they belong to a session, which a pooler does not
+	// give. And a plan is made for the values at hand: how common a tag is decides it.
+	"default_query_exec_mode": "cache_describe",
 	// Compiling takes longer than any of these queries.
 	"jit": "off",
 }
@@ -75,6 +78,47 @@ func parse(databaseURL string) (*pgxpool.Config, error) {
 	}
 	cfg.ConnConfig.OnPgError = worthKeeping
 	return cfg, nil
+}
+
+// connect opens a pool of connections to a server that answers. A pooler in between
+// keeps few settings apart for those who share its connections and refuses others:
+// they are done without.
+func connect(ctx context.Context, pc *pgxpool.Config, logger *slog.Logger) (*pgxpool.Pool, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	pool, err := reach(ctx, pc)
+	if !refusesSettings(err) {
+		return pool, err
+	}
+	var without []string
+	for _, name := range []string{"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "jit"} {
+		without = append(without, name+" = "+pc.ConnConfig.RuntimeParams[name])
+		delete(pc.ConnConfig.RuntimeParams, name)
+	}
+	pool, err = reach(ctx, pc)
+	if err == nil {
+		logger.Info("the pooler in front of the database takes no settings, set them with ALTER ROLE if the server's do not suit", "wanted", without)
+	}
+	return pool, err
+}
+
+func reach(ctx context.Context, pc *pgxpool.Config) (*pgxpool.Pool, error) {
+	// The context of a pool counts while it is made.
+	pool, err := pgxpool.NewWithConfig(ctx, pc)
+	if err != nil {
+		return nil, err
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return pool, nil
+}
+
+// refusesSettings tells what PgBouncer answers to parameters that it does not know.
+func refusesSettings(err error) bool {
+	var answer *pgconn.PgError
+	return errors.As(err, &answer) && strings.HasPrefix(answer.Message, "unsupported startup parameter")
 }
 
 // worthKeeping tells whether a connection is of use after an error. One to a
