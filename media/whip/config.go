@@ -126,7 +126,7 @@ type Refusal struct {
 	Code       string        // stable, for programs: "station-full"
 	Detail     string        // one sentence, for people
 	RetryAfter time.Duration // 0: no Retry-After header
-	Allow      string        // methods, for 405
+	allow      string        // methods, for 405
 }
 
 func (r *Refusal) Error() string {

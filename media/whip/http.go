@@ -53,7 +53,7 @@ func (s *Server) serveEndpoint(w http.ResponseWriter, r *http.Request) error {
 		preflight(w, "POST, OPTIONS")
 		return nil
 	}
-	return &Refusal{Status: http.StatusMethodNotAllowed, Code: "method-not-allowed", Detail: "send an SDP offer with POST", Allow: "POST, OPTIONS"}
+	return &Refusal{Status: http.StatusMethodNotAllowed, Code: "method-not-allowed", Detail: "send an SDP offer with POST", allow: "POST, OPTIONS"}
 }
 
 func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, id string) error {
@@ -65,7 +65,7 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, id string)
 		preflight(w, allow)
 		return nil
 	default:
-		return &Refusal{Status: http.StatusMethodNotAllowed, Code: "method-not-allowed", Detail: "a session takes PATCH and DELETE", Allow: allow}
+		return &Refusal{Status: http.StatusMethodNotAllowed, Code: "method-not-allowed", Detail: "a session takes PATCH and DELETE", allow: allow}
 	}
 	session, ok := s.Session(id)
 	if !ok {
@@ -258,8 +258,8 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, err error)
 	if refusal.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int((refusal.RetryAfter+time.Second-1)/time.Second)))
 	}
-	if refusal.Allow != "" {
-		h.Set("Allow", refusal.Allow)
+	if refusal.allow != "" {
+		h.Set("Allow", refusal.allow)
 	}
 	if refusal.Status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", "Bearer")
