@@ -132,7 +132,7 @@ func (s *Server) serveOffer(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) start(r *http.Request, o *offer, admission Admission) (*Session, string, error) {
 	session := &Session{
 		value: admission.Value, release: admission.Release, server: s, offer: o,
-		query: r.URL.Query(), header: r.Header.Clone(), remote: r.RemoteAddr, created: time.Now(),
+		query: r.URL.Query(), header: r.Header.Clone(), created: time.Now(),
 		receiver: newReceiver(s.cfg.Jitter), published: make(chan struct{}), done: make(chan struct{}),
 	}
 	session.receiver.opus = o.opus

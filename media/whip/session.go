@@ -46,7 +46,6 @@ type Session struct {
 	value     any
 	query     url.Values
 	header    http.Header
-	remote    string
 	created   time.Time
 	server    *Server
 	pc        *webrtc.PeerConnection
@@ -87,12 +86,6 @@ func (s *Session) Query() url.Values { return s.query }
 // Header is the header of the request that brought the offer. It must not be
 // changed.
 func (s *Session) Header() http.Header { return s.header }
-
-// RemoteAddr is the address that request came from.
-func (s *Session) RemoteAddr() string { return s.remote }
-
-// Created is when the offer was admitted.
-func (s *Session) Created() time.Time { return s.created }
 
 // ReadPacket gives the next packet; see [media.Source]. While nothing arrives it
 // gives fillers in real time, until the session ends; then what was held back,
