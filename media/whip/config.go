@@ -164,12 +164,16 @@ func (c *Config) setDefaults() error {
 	setDefault(&c.CloseTimeout, 10*time.Second)
 	setDefault(&c.MaxSessions, 1000)
 	setDefault(&c.MaxConnecting, 100)
-	for name, value := range map[string]int64{
-		"ReadBuffer": int64(c.ReadBuffer), "MaxSessions": int64(c.MaxSessions), "MaxConnecting": int64(c.MaxConnecting),
-		"NoticeAfter": int64(c.NoticeAfter), "EndAfter": int64(c.EndAfter), "ConnectTimeout": int64(c.ConnectTimeout), "CloseTimeout": int64(c.CloseTimeout),
+	for _, field := range []struct {
+		name  string
+		value int64
+	}{
+		{"ReadBuffer", int64(c.ReadBuffer)}, {"NoticeAfter", int64(c.NoticeAfter)}, {"EndAfter", int64(c.EndAfter)},
+		{"ConnectTimeout", int64(c.ConnectTimeout)}, {"CloseTimeout", int64(c.CloseTimeout)},
+		{"MaxSessions", int64(c.MaxSessions)}, {"MaxConnecting", int64(c.MaxConnecting)},
 	} {
-		if value < 0 {
-			return fmt.Errorf("whip: %s is negative", name)
+		if field.value < 0 {
+			return fmt.Errorf("whip: %s is negative", field.name)
 		}
 	}
 	c.EndAfter = max(c.EndAfter, c.NoticeAfter)
