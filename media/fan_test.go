@@ -42,12 +42,14 @@ func packet(i int) media.Packet {
 	return media.Packet{PTS: int64(i) * 960, Duration: 960, Data: []byte{0xf8, byte(i)}}
 }
 
-func TestFanGivesEverySinkEverything(t *testing.T) {
+func TestFanGivesEverySinkEverything(t *testing.T) { synctest.Test(t, testFanGivesEverySinkEverything) }
+
+func testFanGivesEverySinkEverything(t *testing.T) {
 	a, b := &sink{}, &sink{}
 	fan := media.Fanout(a, b)
 	for i := range 1000 {
 		if i%100 == 0 {
-			time.Sleep(time.Millisecond) // the queue holds 512
+			synctest.Wait() // the queue holds 512
 		}
 		if err := fan.WritePacket(packet(i)); err != nil {
 			t.Fatal(err)

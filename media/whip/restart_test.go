@@ -84,7 +84,7 @@ func (p *phone) patch(ifMatch, body string) (*http.Response, string) {
 func (p *phone) talk(s *whip.Session, n int64) {
 	p.t.Helper()
 	have := s.Stats().Received
-	for deadline := time.Now().Add(20 * time.Second); s.Stats().Received < have+n; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); s.Stats().Received < have+n; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			p.t.Fatalf("no media: %+v", s.Stats())
 		}
@@ -142,7 +142,7 @@ func TestTrickleAndRestart(t *testing.T) {
 // begin talks until the session is live.
 func (p *phone) begin(st *station) *whip.Session {
 	p.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		select {
 		case s := <-st.live:
 			return s

@@ -71,7 +71,7 @@ func TestVanishedCreator(t *testing.T) {
 		cfg.NoticeAfter, cfg.EndAfter = time.Second, 2*time.Second
 		cfg.Jitter = media.JitterConfig{}
 	})
-	link := newLink(t, st, mediatest.LinkConfig{Outages: []mediatest.Outage{{From: 300 * time.Millisecond, To: time.Hour}}})
+	link := newLink(t, st, mediatest.LinkConfig{Outages: []mediatest.Outage{{From: 2 * time.Second, To: time.Hour}}})
 	publish(t, st.url, numbered(5000), whip.ClientConfig{}, through(link))
 	s := wait(t, "live", st.live)
 	wait(t, "end", s.Done())
@@ -92,8 +92,8 @@ func TestVanishedCreator(t *testing.T) {
 func TestTunnel(t *testing.T) {
 	t.Parallel()
 	st := newStation(t, func(cfg *whip.Config) { cfg.NoticeAfter = 1500 * time.Millisecond })
-	link := newLink(t, st, mediatest.LinkConfig{Outages: []mediatest.Outage{{From: 500 * time.Millisecond, To: 2500 * time.Millisecond}}})
-	publish(t, st.url, numbered(150), whip.ClientConfig{}, through(link))
+	link := newLink(t, st, mediatest.LinkConfig{Outages: []mediatest.Outage{{From: 2 * time.Second, To: 5 * time.Second}}})
+	publish(t, st.url, numbered(300), whip.ClientConfig{}, through(link))
 	s := wait(t, "live", st.live)
 	wait(t, "end", s.Done())
 	if s.Reason() != whip.EndDeleted {
@@ -105,7 +105,7 @@ func TestTunnel(t *testing.T) {
 	if want := []whip.State{whip.Live, whip.Stalled, whip.Live, whip.Ended}; !slices.Equal(states, want) {
 		t.Errorf("states %v, want %v", states, want)
 	}
-	whole(t, trimmed(st.packets(s.ID())), 150)
+	whole(t, trimmed(st.packets(s.ID())), 300)
 }
 
 // whole checks the law of media.Source: no hole, and what arrived is at the
@@ -457,7 +457,7 @@ func TestStats(t *testing.T) {
 	publish(t, st.url, numbered(5000), whip.ClientConfig{}, whip.PublishConfig{})
 	s := wait(t, "live", st.live)
 	var stats whip.SessionStats
-	for deadline := time.Now().Add(30 * time.Second); (stats.RoundTrip == 0 || stats.Bitrate == 0) && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); (stats.RoundTrip == 0 || stats.Bitrate == 0) && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		stats = s.Stats()
 	}
 	if stats.State != whip.Live || stats.SSRC == 0 || stats.RoundTrip <= 0 || stats.Bitrate == 0 || stats.Bytes != 105*stats.Received {

@@ -44,7 +44,7 @@ func newStation(t testing.TB, change func(*whip.Config)) *station {
 	cfg := whip.Config{
 		UDPAddress: "127.0.0.1:0", Loopback: true,
 		// A busy machine holds packets back for long; only tests of time say less.
-		NoticeAfter: 10 * time.Second, EndAfter: 20 * time.Second, ConnectTimeout: 20 * time.Second,
+		NoticeAfter: 10 * time.Second, EndAfter: 20 * time.Second, ConnectTimeout: time.Minute,
 		Jitter:    media.JitterConfig{MinWait: 2 * time.Second, MaxWait: 4 * time.Second},
 		OnPublish: st.receive,
 		OnState: func(_ *whip.Session, state whip.State) {
@@ -115,12 +115,15 @@ func trimmed(packets []media.Packet) []media.Packet {
 	return packets
 }
 
+// patience is how long a test waits for what must come.
+const patience = 2 * time.Minute
+
 func wait[T any](t testing.TB, what string, from <-chan T) T {
 	t.Helper()
 	select {
 	case v := <-from:
 		return v
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("timeout: " + what)
 		panic("unreachable")
 	}

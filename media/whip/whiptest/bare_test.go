@@ -25,7 +25,7 @@ func TestBare(t *testing.T) {
 	if _, err := whip.Publish(t.Context(), web.URL, tone, whip.PublishConfig{}); err != nil {
 		t.Error(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); bare.Received() < 2 && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); bare.Received() < 2 && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 	}
 	if bare.Received() != 2 {
 		t.Errorf("%d packets received", bare.Received())
