@@ -1,6 +1,7 @@
 package whip
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -137,7 +138,8 @@ func refuse(status int, code, format string, args ...any) *Refusal {
 	return &Refusal{Status: status, Code: code, Detail: fmt.Sprintf(format, args...)}
 }
 
-func (c *Config) setDefaults() error {
+// fill fills in the defaults and checks the rest.
+func (c *Config) fill() error {
 	if c.OnPublish == nil {
 		c.OnPublish = discard
 	}
@@ -150,20 +152,18 @@ func (c *Config) setDefaults() error {
 	if c.Authorize == nil {
 		c.Authorize = sameAuthorization
 	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
-	setDefault(&c.Path, "/whip")
-	setDefault(&c.AllowOrigin, "*")
-	setDefault(&c.UDPAddress, ":8189")
-	setDefault(&c.ReadBuffer, 4<<20)
-	setDefault(&c.MaxAverageBitrate, 48000)
-	setDefault(&c.NoticeAfter, 4*time.Second)
-	setDefault(&c.EndAfter, 12*time.Second)
-	setDefault(&c.ConnectTimeout, 15*time.Second)
-	setDefault(&c.CloseTimeout, 10*time.Second)
-	setDefault(&c.MaxSessions, 1000)
-	setDefault(&c.MaxConnecting, 100)
+	c.Path = cmp.Or(c.Path, "/whip")
+	c.AllowOrigin = cmp.Or(c.AllowOrigin, "*")
+	c.UDPAddress = cmp.Or(c.UDPAddress, ":8189")
+	c.ReadBuffer = cmp.Or(c.ReadBuffer, 4<<20)
+	c.MaxAverageBitrate = cmp.Or(c.MaxAverageBitrate, 48000)
+	c.NoticeAfter = cmp.Or(c.NoticeAfter, 4*time.Second)
+	c.EndAfter = cmp.Or(c.EndAfter, 12*time.Second)
+	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, 15*time.Second)
+	c.CloseTimeout = cmp.Or(c.CloseTimeout, 10*time.Second)
+	c.MaxSessions = cmp.Or(c.MaxSessions, 1000)
+	c.MaxConnecting = cmp.Or(c.MaxConnecting, 100)
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	for _, field := range []struct {
 		name  string
 		value int64
@@ -182,13 +182,6 @@ func (c *Config) setDefaults() error {
 		return fmt.Errorf("whip: MaxAverageBitrate is %d; Opus takes 6000 to 510000 bit/s", b)
 	}
 	return nil
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }
 
 func discard(_ context.Context, s *Session) error {

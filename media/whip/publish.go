@@ -1,6 +1,7 @@
 package whip
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,7 +61,7 @@ func Publish(ctx context.Context, endpoint string, src media.Source, cfg Publish
 // server sees. A context that is done once the session has begun is a way to
 // stop, not an error.
 func (c *Client) Publish(ctx context.Context, endpoint string, src media.Source, cfg PublishConfig) (PublishStats, error) {
-	setDefault(&cfg.Linger, 150*time.Millisecond)
+	cfg.Linger = cmp.Or(cfg.Linger, 150*time.Millisecond)
 	p := &publisher{client: c, cfg: cfg, failed: make(chan struct{}), connected: make(chan struct{})}
 	defer func() { _ = src.Close() }()
 	if err := p.open(); err != nil {

@@ -38,7 +38,7 @@ type Server struct {
 
 // NewServer opens the UDP port (and the TCP one) and is ready when it returns.
 func NewServer(cfg Config) (*Server, error) {
-	if err := cfg.setDefaults(); err != nil {
+	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
 	hosts, err := resolve(cfg.PublicHosts)
