@@ -1,6 +1,7 @@
 package aac
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -38,17 +39,12 @@ type Config struct {
 	Coder Coder
 }
 
-func (c Config) withDefaults() Config {
-	if c.Channels == 0 {
-		c.Channels = 1
-	}
-	if c.Bitrate == 0 {
-		c.Bitrate = DefaultBitrate * c.Channels
-	}
-	return c
+func (c *Config) fill() {
+	c.Channels = cmp.Or(c.Channels, 1)
+	c.Bitrate = cmp.Or(c.Bitrate, DefaultBitrate*c.Channels)
 }
 
-func (c Config) validate() error {
+func (c Config) check() error {
 	switch {
 	case c.Channels != 1 && c.Channels != 2:
 		return fmt.Errorf("aac: %d channels: an encoder takes 1 or 2", c.Channels)
@@ -83,8 +79,8 @@ type Encoder struct {
 
 // NewEncoder makes an encoder, or says which field is out of its range.
 func NewEncoder(config Config) (*Encoder, error) {
-	config = config.withDefaults()
-	if err := config.validate(); err != nil {
+	config.fill()
+	if err := config.check(); err != nil {
 		return nil, err
 	}
 	e := &Encoder{config: config}

@@ -10,7 +10,7 @@ import (
 // Track describes what an encoder of this configuration makes. Its name is the
 // codec and the rate, "aac48".
 func (c Config) Track() media.Track {
-	c = c.withDefaults()
+	c.fill()
 	return media.Track{
 		Name:       fmt.Sprintf("aac%d", c.Bitrate/1000),
 		Codec:      media.CodecAACLC,

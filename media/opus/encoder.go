@@ -1,6 +1,7 @@
 package opus
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -27,20 +28,11 @@ type EncoderConfig struct {
 	Complexity int
 }
 
-func (c EncoderConfig) withDefaults() EncoderConfig {
-	if c.Channels == 0 {
-		c.Channels = 1
-	}
-	if c.Bitrate == 0 {
-		c.Bitrate = DefaultBitrate
-	}
-	if c.Complexity == 0 {
-		c.Complexity = 10
-	}
-	return c
-}
-
-func (c EncoderConfig) validate() error {
+// fill fills in the defaults and checks the rest.
+func (c *EncoderConfig) fill() error {
+	c.Channels = cmp.Or(c.Channels, 1)
+	c.Bitrate = cmp.Or(c.Bitrate, DefaultBitrate)
+	c.Complexity = cmp.Or(c.Complexity, 10)
 	switch {
 	case c.Channels != 1 && c.Channels != 2:
 		return fmt.Errorf("opus: %d channels: an encoder takes 1 or 2", c.Channels)
@@ -63,8 +55,7 @@ type Encoder struct {
 
 // NewEncoder makes an encoder, or says which field is out of its range.
 func NewEncoder(config EncoderConfig) (*Encoder, error) {
-	config = config.withDefaults()
-	if err := config.validate(); err != nil {
+	if err := config.fill(); err != nil {
 		return nil, err
 	}
 	e := &Encoder{config: config}

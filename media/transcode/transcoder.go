@@ -26,17 +26,14 @@ type Config struct {
 	Taps []Tap
 }
 
-func (c Config) withDefaults() Config {
+// fill fills in the default and checks the rest.
+func (c *Config) fill() error {
 	if c.Channels == 0 {
 		c.Channels = 1
 		for _, r := range c.Rungs {
 			c.Channels = max(c.Channels, r.Track.Channels)
 		}
 	}
-	return c
-}
-
-func (c Config) validate() error {
 	if c.Channels != 1 && c.Channels != 2 {
 		return fmt.Errorf("transcode: %d channels: want 1 or 2", c.Channels)
 	}
@@ -89,8 +86,7 @@ type Transcoder struct {
 
 // New makes a transcoder with its encoders, or says what is wrong with config.
 func New(config Config) (*Transcoder, error) {
-	config = config.withDefaults()
-	if err := config.validate(); err != nil {
+	if err := config.fill(); err != nil {
 		return nil, err
 	}
 	decoder, err := opus.NewDecoder(config.Channels)
