@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -24,12 +25,7 @@ type awayError struct {
 }
 
 func (e *awayError) Error() string {
-	// The driver gives each attempt a line, with and without encryption.
-	var lines []string
-	for line := range strings.Lines(e.err.Error()) {
-		lines = append(lines, strings.TrimSpace(line))
-	}
-	return "database " + e.target + " does not answer: " + strings.Join(slices.Compact(lines), " ")
+	return "database " + e.target + " does not answer: " + line(e.err)
 }
 
 func (e *awayError) Unwrap() []error { return []error{station.ErrAway, e.err} }
@@ -41,9 +37,59 @@ func classify(target string, err error) error {
 		return station.ErrNotFound
 	case away(err):
 		return &awayError{target, err}
+	case advice(err) != "" || errors.As(err, new(*pgconn.ConnectError)):
+		return &refusalError{err}
 	}
 	return err
 }
+
+// A refusalError is a server that will not do it however often it is asked.
+type refusalError struct{ err error }
+
+func (e *refusalError) Error() string { return line(e.err) }
+func (e *refusalError) Unwrap() error { return e.err }
+
+// line is an error in one line, with what to do about it.
+func line(err error) string {
+	// The driver gives each attempt a line, with and without encryption.
+	var lines []string
+	for line := range strings.Lines(err.Error()) {
+		lines = append(lines, strings.TrimSpace(line))
+	}
+	text := strings.Join(slices.Compact(lines), " ")
+	if todo := advice(err); todo != "" {
+		text += ": " + todo
+	}
+	return text
+}
+
+// noTLS is how the driver's error ends where nothing was tried after TLS.
+const noTLS = "server refused TLS connection"
+
+// advice says what to do about an error, if that is not clear from its text.
+func advice(err error) string {
+	answer, _ := errors.AsType[*pgconn.PgError](err)
+	switch {
+	case answer == nil:
+	case answer.Code == "42501": // insufficient privilege
+		return ownership
+	case answer.Code == "53300": // too many connections
+		return "raise max_connections there, lower pool_max_conns in the URLs of the daemons, or put a pooler in between"
+	case answer.Code == "28000" && strings.HasSuffix(answer.Message, "no encryption"):
+		return "it wants TLS: set sslmode=verify-full in the URL"
+	}
+	switch {
+	case errors.As(err, new(x509.UnknownAuthorityError)):
+		return "name the file with the certificate of its authority by sslrootcert= in the URL, or by SSL_CERT_FILE"
+	case errors.As(err, new(x509.HostnameError)):
+		return "connect to a name that its certificate has, or set sslmode=verify-ca in the URL"
+	case strings.HasSuffix(err.Error(), noTLS):
+		return "turn TLS on there, or set sslmode=disable in the URL if the network is yours alone"
+	}
+	return ""
+}
+
+const ownership = `the role of the daemons owns the tables and may create more in their schema: run "roadwaved migrate" with that role`
 
 // about is classify for what concerns the whole database: it is named.
 func about(target string, err error) error {
@@ -63,7 +109,8 @@ func away(err error) bool {
 	if errors.As(err, &answer) {
 		return later(answer.Code)
 	}
-	if errors.As(err, new(*tls.CertificateVerificationError)) {
+	if errors.As(err, new(*tls.CertificateVerificationError)) || errors.As(err, new(x509.UnknownAuthorityError)) ||
+		errors.As(err, new(x509.CertificateInvalidError)) || strings.HasSuffix(err.Error(), noTLS) {
 		return false
 	}
 	// What goes wrong on the way: refused, reset, timed out, unknown host, closed

@@ -59,7 +59,7 @@ func migrate(ctx context.Context, pool *pgxpool.Pool, logger *slog.Logger) (from
 		return from, from, newerError{from, known}
 	}
 	if from == known {
-		return from, from, nil
+		return from, from, checkRole(ctx, pool)
 	}
 	dir, err := fs.Sub(migrations, "migrations")
 	if err != nil {
@@ -161,6 +161,22 @@ func suits(version int, name, encoding string) error {
 		return fmt.Errorf("the database has encoding %s; make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0", encoding)
 	}
 	return nil
+}
+
+// checkRole tells whether the role may add partitions to the audit log, which it
+// must every day.
+func checkRole(ctx context.Context, pool *pgxpool.Pool) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var may bool
+	var role, owner string
+	err := pool.QueryRow(ctx, `
+		SELECT pg_has_role(relowner, 'USAGE') AND has_schema_privilege(relnamespace, 'CREATE'), current_user::text, pg_get_userbyid(relowner)::text
+		FROM pg_class WHERE oid = 'audit_events'::regclass`).Scan(&may, &role, &owner)
+	if err == nil && !may {
+		err = fmt.Errorf("role %q may not add partitions to the tables of role %q: %s", role, owner, ownership)
+	}
+	return err
 }
 
 // tablesVersion is the version of the tables, 0 where there are none.

@@ -25,8 +25,13 @@ import (
 // patience is how long a server may take to answer, or to stop.
 const patience = 60 * time.Second
 
-// User is the superuser of every server.
-const User = "roadwave"
+const (
+	// User is the superuser of every server.
+	User = "roadwave"
+	// CertifiedUser is who a server with TLS knows by a certificate, once there is
+	// such a role.
+	CertifiedUser = "certified"
+)
 
 // ErrMissing is a machine without PostgreSQL.
 var ErrMissing = errors.New("PostgreSQL is not installed; on Debian: apt install postgresql")
@@ -38,6 +43,9 @@ type Options struct {
 	Durable bool
 	// Settings are more settings of the server, such as max_connections.
 	Settings map[string]string
+	// Certificate makes the server speak TLS only. It must be for 127.0.0.1; that
+	// of CertifiedUser must be of the same authority. Default: no TLS.
+	Certificate mediatest.Certificate
 }
 
 // A Server is a PostgreSQL server of its own on a free port of the loopback
@@ -112,8 +120,13 @@ func (s *Server) url(database string) string {
 		Path:     database,
 		RawQuery: "sslmode=disable",
 	}
+	if s.secured() {
+		u.RawQuery = url.Values{"sslmode": {"verify-full"}, "sslrootcert": {s.options.Certificate.Authority}}.Encode()
+	}
 	return u.String()
 }
+
+func (s *Server) secured() bool { return s.options.Certificate.File != "" }
 
 // Address is where the server listens: host:port.
 func (s *Server) Address() string { return s.address }
@@ -195,6 +208,34 @@ func (s *Server) initialize() error {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("postgrestest: initdb in %s: %w\n%s", s.folder, err, out)
 	}
+	if s.secured() {
+		return s.secure()
+	}
+	return nil
+}
+
+// secure gives the server its certificate and turns away who comes without TLS.
+func (s *Server) secure() error {
+	files := map[string]string{
+		s.options.Certificate.File: "server.crt", s.options.Certificate.Key: "server.key", s.options.Certificate.Authority: "root.crt",
+	}
+	for from, name := range files {
+		content, err := os.ReadFile(from)
+		path := filepath.Join(s.data(), name)
+		if err == nil {
+			err = os.WriteFile(path, content, 0o600)
+		}
+		if err == nil {
+			err = s.owner.give(path)
+		}
+		if err != nil {
+			return fmt.Errorf("postgrestest: %w", err)
+		}
+	}
+	const who = "hostssl all " + CertifiedUser + " all cert\nhostssl all all all scram-sha-256\n"
+	if err := os.WriteFile(filepath.Join(s.data(), "pg_hba.conf"), []byte(who), 0o600); err != nil { // it is there, and the owner's
+		return fmt.Errorf("postgrestest: %w", err)
+	}
 	return nil
 }
 
@@ -233,6 +274,9 @@ func (s *Server) Start() error {
 	if !s.options.Durable {
 		// Not synchronous_commit: a commit must be with the kernel when it is told.
 		settings["fsync"], settings["full_page_writes"] = "off", "off"
+	}
+	if s.secured() {
+		settings["ssl"], settings["ssl_ca_file"] = "on", "root.crt"
 	}
 	for name, value := range s.options.Settings {
 		settings[name] = value
