@@ -1,6 +1,7 @@
 package hls
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -118,30 +119,23 @@ const (
 	opusIndex    = "opus.m3u8"
 )
 
-func orDefault[T comparable](v *T, d T) {
-	var zero T
-	if *v == zero {
-		*v = d
-	}
-}
-
-// complete checks the configuration and fills in the defaults.
-func (c *Config) complete() error {
-	orDefault(&c.ID, strings.ToLower(rand.Text()[:10]))
-	orDefault(&c.Prefix, "live/"+c.ID)
-	orDefault(&c.SegmentDuration, 2*time.Second)
-	orDefault(&c.HoldBack, 15*time.Second)
-	orDefault(&c.MaxBytes, 8<<20)
-	orDefault(&c.Channels, 2)
-	orDefault(&c.OpusBitrate, 48000)
-	orDefault(&c.LadderIdle, time.Minute)
-	orDefault(&c.PutTimeout, 10*time.Second)
-	orDefault(&c.CloseTimeout, 10*time.Second)
-	orDefault(&c.Logger, slog.New(slog.DiscardHandler))
+// fill fills in the defaults and checks the rest.
+func (c *Config) fill() error {
+	c.ID = cmp.Or(c.ID, strings.ToLower(rand.Text()[:10]))
+	c.Prefix = cmp.Or(c.Prefix, "live/"+c.ID)
+	c.SegmentDuration = cmp.Or(c.SegmentDuration, 2*time.Second)
+	c.HoldBack = cmp.Or(c.HoldBack, 15*time.Second)
+	c.MaxBytes = cmp.Or(c.MaxBytes, 8<<20)
+	c.Channels = cmp.Or(c.Channels, 2)
+	c.OpusBitrate = cmp.Or(c.OpusBitrate, 48000)
+	c.LadderIdle = cmp.Or(c.LadderIdle, time.Minute)
+	c.PutTimeout = cmp.Or(c.PutTimeout, 10*time.Second)
+	c.CloseTimeout = cmp.Or(c.CloseTimeout, 10*time.Second)
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	if !trackName.MatchString(c.ID) {
 		return fmt.Errorf("hls: ID %q: use 1 to 32 of a-z, 0-9 and dash", clip(c.ID))
 	}
-	return errors.Join(checkPrefix(c.Prefix), c.completeTimes(), c.checkRungs())
+	return errors.Join(checkPrefix(c.Prefix), c.fillTimes(), c.checkRungs())
 }
 
 // prefixRoom is what renditions and segment names need of a key.
@@ -154,7 +148,7 @@ func checkPrefix(prefix string) error {
 	return nil
 }
 
-func (c *Config) completeTimes() error {
+func (c *Config) fillTimes() error {
 	d := c.SegmentDuration
 	if d < time.Second || d > 10*time.Second || d%(20*time.Millisecond) != 0 {
 		return fmt.Errorf("hls: SegmentDuration %v: give 1 s to 10 s, a multiple of 20 ms", d)
@@ -164,11 +158,11 @@ func (c *Config) completeTimes() error {
 		return fmt.Errorf("hls: HoldBack %v is less than three target durations, %v", c.HoldBack, 3*target)
 	}
 	least := max(6*d, 30*time.Second, c.HoldBack+3*d)
-	orDefault(&c.Window, max(40*time.Second, least))
+	c.Window = cmp.Or(c.Window, max(40*time.Second, least))
 	if c.Window < least || c.Window > 10*time.Minute {
 		return fmt.Errorf("hls: Window %v: give %v to 10m0s", c.Window, least)
 	}
-	orDefault(&c.Backfill, min(30*time.Second, c.Window-2*d))
+	c.Backfill = cmp.Or(c.Backfill, min(30*time.Second, c.Window-2*d))
 	if c.Backfill < 0 || c.Backfill > c.Window-2*d {
 		return fmt.Errorf("hls: Backfill %v: give at most %v", c.Backfill, c.Window-2*d)
 	}

@@ -51,7 +51,7 @@ type Live struct {
 
 // NewLive makes a live that is ready for its first packet.
 func NewLive(config Config) (*Live, error) {
-	if err := config.complete(); err != nil {
+	if err := config.fill(); err != nil {
 		return nil, err
 	}
 	l := &Live{config: config}

@@ -1,6 +1,7 @@
 package hls
 
 import (
+	"cmp"
 	"bytes"
 	"context"
 	"errors"
@@ -52,9 +53,7 @@ type VOD struct {
 // time. The same frames give the same objects, so a run that was cut off is
 // simply done again.
 func WriteVOD(ctx context.Context, config VODConfig, frames iter.Seq2[media.Frame, error]) (VOD, error) {
-	orDefault(&config.SegmentDuration, 10*time.Second)
-	orDefault(&config.Parallel, 4)
-	if err := config.check(); err != nil {
+	if err := config.fill(); err != nil {
 		return VOD{}, err
 	}
 	box, err := newContainer(config.Track)
@@ -82,7 +81,10 @@ func WriteVOD(ctx context.Context, config VODConfig, frames iter.Seq2[media.Fram
 	return w.vod, nil
 }
 
-func (c *VODConfig) check() error {
+// fill fills in the defaults and checks the rest.
+func (c *VODConfig) fill() error {
+	c.SegmentDuration = cmp.Or(c.SegmentDuration, 10*time.Second)
+	c.Parallel = cmp.Or(c.Parallel, 4)
 	switch {
 	case c.Store == nil:
 		return errors.New("hls: VODConfig.Store is missing")
