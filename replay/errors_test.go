@@ -170,7 +170,7 @@ func TestDamagedRecordings(t *testing.T) {
 func TestTags(t *testing.T) {
 	got := Tags{Title: "Route\x00 de nuit\x7f\xff", Artist: "  ", Date: time.Date(2026, 11, 22, 23, 0, 0, 0, time.UTC),
 		Comment: "a=b\n" + strings.Repeat("é", 2000)}.fields()
-	want := []string{"title=[REPLAY] Route de nuit", "comment=a=b\n" + strings.Repeat("é", longestTag-4), "date=2026-11-22"}
+	want := []string{"title=Route de nuit", "comment=a=b\n" + strings.Repeat("é", longestTag-4), "date=2026-11-22"}
 	if strings.Join(got, "|") != strings.Join(want, "|") {
 		t.Errorf("%q", got)
 	}

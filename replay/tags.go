@@ -6,12 +6,9 @@ import (
 	"unicode"
 )
 
-// TitlePrefix begins the title of every replay.
-const TitlePrefix = "[REPLAY] "
-
 // Tags are what the MP3 says of itself (ID3v2.3). Empty ones are left out.
 type Tags struct {
-	Title   string // of the live; the replay's gets [TitlePrefix]
+	Title   string
 	Artist  string // the creator
 	Date    time.Time
 	Comment string
@@ -23,16 +20,16 @@ const longestTag = 1000
 // fields are the tags as FFmpeg's -metadata takes them.
 func (t Tags) fields() []string {
 	var out []string
-	add := func(name, prefix, value string) {
+	add := func(name, value string) {
 		if value = printable(value); value != "" {
-			out = append(out, name+"="+prefix+value)
+			out = append(out, name+"="+value)
 		}
 	}
-	add("title", TitlePrefix, t.Title)
-	add("artist", "", t.Artist)
-	add("comment", "", t.Comment)
+	add("title", t.Title)
+	add("artist", t.Artist)
+	add("comment", t.Comment)
 	if !t.Date.IsZero() {
-		add("date", "", t.Date.UTC().Format(time.DateOnly))
+		add("date", t.Date.UTC().Format(time.DateOnly))
 	}
 	return out
 }

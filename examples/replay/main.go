@@ -22,7 +22,7 @@ import (
 
 var (
 	out    = flag.String("out", "", "`folder` for the replay (default: a new temporary one)")
-	title  = flag.String("title", "", "title of the live (default: that of the recording)")
+	title  = flag.String("title", "", "title of the replay (default: that of the recording)")
 	artist = flag.String("artist", "", "name of the creator (default: that of the recording)")
 )
 

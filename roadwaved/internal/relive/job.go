@@ -106,7 +106,7 @@ func (j *job) make(ctx context.Context, live station.Live) (replay.Result, error
 	defer cancel()
 	made, err := maker.Make(ctx, replay.Job{
 		Recording: path,
-		Tags:      replay.Tags{Title: live.Title, Artist: live.CreatorID, Date: live.StartedAt},
+		Tags:      replay.Tags{Title: station.ReplayTitle(live.Title), Artist: live.CreatorID, Date: live.StartedAt},
 		Store:     patientStore{Store: j.worker.cfg.Store, job: j},
 		Prefix:    key(live.ID),
 	})

@@ -168,7 +168,7 @@ func TestPublishes(t *testing.T) {
 		} else if err := r.Close(); err != nil {
 			t.Error(err)
 		}
-		if filepath.Dir(filepath.Dir(job.Recording)) != h.temp || job.Tags.Title != "Essai" || job.Tags.Artist != "ada" || job.Prefix != "replay/"+relive.ReplayID(h.live.ID) {
+		if filepath.Dir(filepath.Dir(job.Recording)) != h.temp || job.Tags.Title != "[REPLAY] Essai" || job.Tags.Artist != "ada" || job.Prefix != "replay/"+relive.ReplayID(h.live.ID) {
 			t.Errorf("asked for %+v", job)
 		}
 		return made(ctx, m, job)
