@@ -25,7 +25,7 @@ import (
 const Program = "versitygw"
 
 // patience is how long the server may take to answer.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // A Server is an S3 server on a free port of the loopback interface. It keeps
 // what it is given in a folder, so that it can be stopped and started again.
