@@ -156,7 +156,7 @@ func TestBoardRefusesSome(t *testing.T) {
 		if c := s.counters(t); c.Likes != 2 {
 			t.Errorf("the counters are %+v, want the two likes behind the refused one", c)
 		}
-		if log := s.log.String(); !strings.Contains(log, "the board refuses a reaction") {
+		if log := s.log.String(); !strings.Contains(log, "refuses a reaction") {
 			t.Error("nobody was told")
 		}
 		time.Sleep(time.Minute)
