@@ -94,9 +94,9 @@ type Config struct {
 	CloseTimeout time.Duration
 
 	// OnSegment is told of each finished segment, OnError of what went wrong
-	// beside the packet path ([StoreError], [LadderError], [SegmentError]).
-	// They are called from several goroutines, must return soon and not call
-	// the Live. Default nil.
+	// without ending the live ([StoreError], [LadderError], [SegmentError],
+	// [ErrOrder]). They are called from several goroutines, must return soon and
+	// not call the Live. Default nil.
 	OnSegment func(SegmentEvent)
 	OnError   func(error)
 	// Logger is for engineers. Default: discard.

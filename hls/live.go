@@ -13,8 +13,14 @@ import (
 	"github.com/roadwave/roadwave/media"
 )
 
-// ErrClosed is what [Live.WritePacket] returns after Close.
-var ErrClosed = errors.New("hls: the live is closed")
+var (
+	// ErrClosed is what [Live.WritePacket] returns after Close.
+	ErrClosed = errors.New("hls: the live is closed")
+
+	// ErrOrder means a packet that begins before the previous one ended. It is
+	// dropped; the first of a live is reported to OnError.
+	ErrOrder = errors.New("hls: packet out of order")
+)
 
 // A Live packages one live and serves it. It is a [media.Sink] and an
 // [net/http.Handler]; see the package comment for its addresses.
@@ -114,7 +120,7 @@ func (l *Live) makeRenditions() error {
 // WritePacket implements [media.Sink]. It never waits for the Store, the
 // ladder or a listener. A hole in the timeline is filled with lost packets, up
 // to one window; after a longer one the playlists begin anew. A packet from
-// the past is dropped and reported to OnError once.
+// the past is dropped, and reported to OnError as [ErrOrder] once.
 func (l *Live) WritePacket(p media.Packet) error {
 	if len(p.Data) == 0 || len(p.Data) > math.MaxUint16 || p.Duration < 1 || p.Duration > 5760 || p.PTS < 0 {
 		return fmt.Errorf("hls: packet of %d bytes and %d samples at %d: not an Opus packet with a time", len(p.Data), p.Duration, p.PTS)
@@ -133,7 +139,7 @@ func (l *Live) WritePacket(p media.Packet) error {
 	}
 	if p.PTS < l.next {
 		if l.late.Add(1) == 1 {
-			l.report(fmt.Errorf("hls: a packet at %d came after %d: packets must be in order, it is dropped", p.PTS, l.next))
+			l.report(fmt.Errorf("%w: it begins at %d, the previous one ended at %d; it is dropped", ErrOrder, p.PTS, l.next))
 		}
 		return nil
 	}

@@ -87,7 +87,7 @@ func TestHoles(t *testing.T) {
 		}
 	}
 	// A packet from the past is dropped and reported.
-	if err := l.WritePacket(list[3]); err != nil || late == nil {
+	if err := l.WritePacket(list[3]); err != nil || !errors.Is(late, ErrOrder) {
 		t.Errorf("a late packet: %v, reported %v", err, late)
 	}
 	// Two minutes are too long to fill: the list begins anew.
