@@ -63,7 +63,7 @@ func TestLiveBecomesReplay(t *testing.T) {
 		}
 	}
 
-	d.eventually("the live is over", 5*time.Second, func() bool { return d.live(creator.id).State == "ended" })
+	d.eventually("the live is over", 10*time.Second, func() bool { return d.live(creator.id).State == "ended" })
 	if l := d.live(creator.id); l.Message != "Le live est terminé" || math.Abs(l.DurationSeconds-length.Seconds()) > 0.001 {
 		t.Errorf("ended as %+v", l)
 	}
@@ -189,7 +189,7 @@ func (h *listener) wait(t *testing.T) {
 		if !errors.Is(err, gohlslib.ErrClientEOS) {
 			t.Errorf("listener: %v", err)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("the listener never reached the end of the live")
 	}
 }
