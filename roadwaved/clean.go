@@ -27,8 +27,10 @@ func clean(ctx context.Context, args []string, getenv func(string) (string, bool
 	if err == nil {
 		var report janitor.Report
 		report, err = d.janitor.Clean(ctx, dryRun)
-		_, werr := report.WriteTo(stdout)
-		err = errors.Join(err, werr)
+		if err == nil || len(report.Items)+len(report.Left) > 0 { // "nothing" would not be known
+			_, werr := report.WriteTo(stdout)
+			err = errors.Join(err, werr)
+		}
 	}
 	return errors.Join(err, d.close())
 }

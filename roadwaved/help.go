@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"unicode/utf8"
 )
 
 const helpIntro = `roadwaved: live radio from a phone, in one binary.
@@ -14,7 +15,8 @@ const helpIntro = `roadwaved: live radio from a phone, in one binary.
   roadwaved worker [flags]         make replays only, anywhere
   roadwaved migrate [flags]        bring the tables of the database up to date
   roadwaved jobs [list] [flags]    replays that are not made yet, or failed
-                                   (--all: those that are made, too)
+                                   (--all: those that are made, too;
+                                   --json: for programs)
   roadwaved jobs retry [flags] ID  have failed ones made again (--all: all)
   roadwaved clean [flags]          do the daily cleaning now (--dry-run: list)
   roadwaved recover FILE...        make recordings whole after a crash
@@ -73,6 +75,26 @@ func plain(value string) string {
 	return value
 }
 
+// helpWidth is how many characters a line of the help may have.
+const helpWidth = 80
+
+// wrap cuts a text into lines between words.
+func wrap(text string, width int) (lines []string) {
+	line := ""
+	for word := range strings.FieldsSeq(text) {
+		switch {
+		case line == "":
+			line = word
+		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width:
+			lines = append(lines, line)
+			line = word
+		default:
+			line += " " + word
+		}
+	}
+	return append(lines, line)
+}
+
 // printHelp writes what --help shows, made from the flags themselves.
 func printHelp(w io.Writer) {
 	fmt.Fprint(w, helpIntro)
@@ -85,10 +107,12 @@ func printHelp(w io.Writer) {
 			f := flags.Lookup(name)
 			kind, usage := flag.UnquoteUsage(f)
 			if f.DefValue != "" && f.DefValue != "0" {
-				usage += " (default " + plain(f.DefValue) + ")"
+				usage += " (default " + strings.ReplaceAll(plain(f.DefValue), ",", ", ") + ")"
 			}
 			fmt.Fprintf(table, "  --%s %s\t%s\n", f.Name, strings.ToUpper(kind), envName(f.Name))
-			fmt.Fprintf(table, "        %s\n", usage)
+			for _, line := range wrap(usage, helpWidth-8) {
+				fmt.Fprintf(table, "        %s\n", line)
+			}
 		}
 		table.Flush()
 	}

@@ -82,12 +82,16 @@ func (s *services) openCatalog(ctx context.Context) error {
 }
 
 // lookAtCatalog opens the database as it is: who only looks, or tidies up, must
-// not make tables that the daemons at work do not know.
+// not make tables that the daemons at work do not know. Somebody sits there and
+// waits for the answer: a database that is away is one.
 func (s *services) lookAtCatalog(ctx context.Context) error {
 	if s.cfg.DatabaseURL == "" {
 		return s.openCatalog(ctx)
 	}
-	return s.patiently(ctx, "database-url", s.openPostgres)
+	if err := s.openPostgres(ctx); err != nil {
+		return fmt.Errorf("--database-url: %w", err)
+	}
+	return nil
 }
 
 func (s *services) openPostgres(ctx context.Context) error {

@@ -31,7 +31,8 @@ type JobList struct {
 	NextCursor cursor `json:"next_cursor,omitempty"`
 }
 
-func newJob(j station.Job) Job {
+// NewJob is a job as operators see it.
+func NewJob(j station.Job) Job {
 	out := Job{
 		LiveID: j.LiveID, State: j.State, Node: j.Node, Priority: j.Priority, OpenedAt: j.Opened.UTC(), Attempts: j.Attempts,
 		Worker: j.Worker, Step: j.Step, Progress: j.Progress, Error: j.Error, Updated: j.Updated.UTC(),
@@ -61,7 +62,7 @@ func (a *Admin) listJobs(w http.ResponseWriter, r *http.Request) {
 	}
 	list := JobList{Jobs: make([]Job, len(jobs))}
 	for i, j := range jobs {
-		list.Jobs[i] = newJob(j)
+		list.Jobs[i] = NewJob(j)
 	}
 	if n := len(jobs); n > 0 && n >= query.Limit {
 		list.NextCursor = cursorAt(jobs[n-1].Opened, jobs[n-1].LiveID)
@@ -75,7 +76,7 @@ func (a *Admin) retryJob(w http.ResponseWriter, r *http.Request) {
 		a.writeError(w, r, err)
 		return
 	}
-	writeJSON(w, newJob(job), http.StatusAccepted)
+	writeJSON(w, NewJob(job), http.StatusAccepted)
 }
 
 // reopen makes a parked job wait for a worker again and wakes one. A queue that
