@@ -31,9 +31,7 @@ import (
 func aacLadder(config hls.Config) hls.Config {
 	rungs := aac.Ladder()
 	config.CloseTimeout = time.Minute // of a busy machine
-	for _, r := range rungs {
-		config.Rungs = append(config.Rungs, r.Track)
-	}
+	config.Rungs = transcode.Tracks(rungs)
 	config.NewTranscoder = func() (hls.Transcoder, error) { return transcode.New(transcode.Config{Rungs: rungs}) }
 	return config
 }

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/roadwave/roadwave/hls"
-	"github.com/roadwave/roadwave/media"
 	"github.com/roadwave/roadwave/media/aac"
 	"github.com/roadwave/roadwave/media/transcode"
 	"github.com/roadwave/roadwave/media/whip"
@@ -168,10 +167,6 @@ func (d *daemon) openStation(context.Context) error {
 
 func (d *daemon) openDesk(ctx context.Context) (err error) {
 	rungs := aac.Ladder()
-	var tracks []media.Track
-	for _, r := range rungs {
-		tracks = append(tracks, r.Track)
-	}
 	d.desk, err = onair.NewDesk(onair.Config{
 		Recordings: d.recordings(),
 		Lives:      d.station,
@@ -180,7 +175,7 @@ func (d *daemon) openDesk(ctx context.Context) (err error) {
 		NewTranscoder: func() (hls.Transcoder, error) {
 			return transcode.New(transcode.Config{Rungs: rungs})
 		},
-		Rungs:     tracks,
+		Rungs:     transcode.Tracks(rungs),
 		Ladder:    d.ladder(),
 		OnWarning: d.warned,
 		Logger:    d.log,

@@ -22,14 +22,15 @@ func TestLadderIsInTime(t *testing.T) {
 	}
 	packets = mediatest.Lose(packets, func(i int) bool { return i%20 == 13 || i >= 100 && i < 120 })
 	sent := mediatest.DecodeOpus(packets, 1)
-	tr := newTranscoder(t, transcode.Config{Rungs: aac.Ladder()})
+	rungs := aac.Ladder()
+	tr := newTranscoder(t, transcode.Config{Rungs: rungs})
 	for rung, frames := range run(t, tr, packets) {
 		checkFrames(t, frames, 5*media.SampleRate-1024, 11*media.SampleRate)
 		heard := listen(t, frames)
 		offset, similarity := mediatest.Align(sent, heard)
-		t.Logf("%s: similarity %.4f", tr.Tracks()[rung].Name, similarity)
+		t.Logf("%s: similarity %.4f", rungs[rung].Track.Name, similarity)
 		if at := frames[0].PTS + int64(offset); at != packets[0].PTS || similarity < 0.98 {
-			t.Errorf("%s: sound of %d is heard at %d with similarity %.3f", tr.Tracks()[rung].Name, packets[0].PTS, at, similarity)
+			t.Errorf("%s: sound of %d is heard at %d with similarity %.3f", rungs[rung].Track.Name, packets[0].PTS, at, similarity)
 		}
 	}
 }
@@ -74,13 +75,14 @@ func TestAllocations(t *testing.T) {
 func ExampleTranscoder() {
 	live := mediatest.EncodeOpus(mediatest.Speech(mediatest.Voice{}, -20, time.Second), opus.EncoderConfig{})
 
-	t, err := transcode.New(transcode.Config{Rungs: aac.Ladder()})
+	rungs := aac.Ladder()
+	t, err := transcode.New(transcode.Config{Rungs: rungs})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer t.Close()
-	frames := make([]int, len(t.Tracks()))
+	frames := make([]int, len(rungs))
 	emit := func(rung int, f media.Frame) { frames[rung]++ }
 	for _, p := range live {
 		if err := t.Transcode(p, emit); err != nil {
@@ -91,7 +93,7 @@ func ExampleTranscoder() {
 	if err := t.Flush(emit); err != nil {
 		fmt.Println(err)
 	}
-	for i, track := range t.Tracks() {
+	for i, track := range transcode.Tracks(rungs) {
 		fmt.Println(track.Name, track.Codec, frames[i], "frames")
 	}
 	// Output:

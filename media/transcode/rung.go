@@ -26,6 +26,15 @@ type Rung struct {
 	NewEncoder func() (Encoder, error)
 }
 
+// Tracks describes what rungs make, in their order.
+func Tracks(rungs []Rung) []media.Track {
+	tracks := make([]media.Track, len(rungs))
+	for i, r := range rungs {
+		tracks[i] = r.Track
+	}
+	return tracks
+}
+
 // A Tap is given the PCM of the live, in order and without holes: n samples of
 // every channel that start at pts. The slice is only lent. A tap runs in the
 // goroutine that calls Transcode and must be quick.

@@ -110,15 +110,6 @@ func New(config Config) (*Transcoder, error) {
 	return t, nil
 }
 
-// Tracks describes the renditions, in the order of emit's rung.
-func (t *Transcoder) Tracks() []media.Track {
-	tracks := make([]media.Track, len(t.config.Rungs))
-	for i, r := range t.config.Rungs {
-		tracks[i] = r.Track
-	}
-	return tracks
-}
-
 // Stats is for the goroutine that calls Transcode.
 func (t *Transcoder) Stats() Stats { return t.stats }
 

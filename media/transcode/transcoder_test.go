@@ -42,8 +42,13 @@ func newTranscoder(t testing.TB, config transcode.Config) *transcode.Transcoder 
 // run transcodes packets to the end and gives the frames of each rung.
 func run(t testing.TB, tr *transcode.Transcoder, packets []media.Packet) [][]media.Frame {
 	t.Helper()
-	frames := make([][]media.Frame, len(tr.Tracks()))
-	emit := func(rung int, f media.Frame) { frames[rung] = append(frames[rung], f) }
+	var frames [][]media.Frame
+	emit := func(rung int, f media.Frame) {
+		for len(frames) <= rung {
+			frames = append(frames, nil)
+		}
+		frames[rung] = append(frames[rung], f)
+	}
 	for _, p := range packets {
 		if err := tr.Transcode(p, emit); err != nil {
 			t.Fatalf("packet at %d: %v", p.PTS, err)
