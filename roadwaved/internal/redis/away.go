@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -14,12 +15,19 @@ import (
 )
 
 // away marks the errors of a server that may answer later with
-// [station.ErrAway], and leaves others as they are.
+// [station.ErrAway]. To others it adds what to do, where they do not say so.
 func away(err error) error {
-	if err == nil || errors.Is(err, station.ErrAway) || !isAway(err) {
+	switch {
+	case err == nil || errors.Is(err, station.ErrAway):
 		return err
+	case isAway(err):
+		return fmt.Errorf("%w: %w", station.ErrAway, err)
+	case goredis.HasErrorPrefix(err, "NOPERM"):
+		return fmt.Errorf("%w: give the user the rights in roadwaved/deploy/redis/roadwave.acl", err)
+	case errors.As(err, new(x509.UnknownAuthorityError)):
+		return fmt.Errorf("%w: name the file with the certificate of its authority by SSL_CERT_FILE", err)
 	}
-	return fmt.Errorf("%w: %w", station.ErrAway, err)
+	return err
 }
 
 // awayReplies begin the answers of a server that cannot serve now: it starts, is

@@ -84,6 +84,10 @@ func newRedis(cfg Config, connect func() goredis.UniversalClient, server *embedd
 // In the last one the hosts are sentinels, as would be a user and a password
 // before the host; those in the query are for the servers they watch. Further
 // parameters are those of go-redis, such as pool_size or read_timeout.
+//
+// With TLS the authorities are the system's and those in SSL_CERT_FILE, and all
+// servers must have a certificate for the host in the URL. Of a user's rights those in
+// roadwaved/deploy/redis/roadwave.acl are enough.
 func Dial(rawURL string, cfg Config) (*Redis, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err

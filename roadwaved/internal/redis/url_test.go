@@ -47,6 +47,7 @@ func TestDialUnderstands(t *testing.T) {
 		"redis://localhost", "rediss://user:secret@localhost:6380/2?pool_size=3", "unix:///run/redis.sock?db=1",
 		"redis+cluster://localhost:7000?addr=localhost:7001&addr=localhost:7002", "rediss+cluster://user:secret@localhost/0",
 		"redis+sentinel://localhost:26379/1?master_name=house&addr=localhost:26380&password=secret", "rediss+sentinel://localhost?master_name=house",
+		"rediss+cluster://roadwave:secret@localhost:7000?addr=localhost:7001", "rediss+sentinel://watcher:secret@localhost?master_name=house&username=roadwave&password=secret",
 	} {
 		r, err := Dial(url, Config{})
 		if err != nil {
@@ -60,7 +61,10 @@ func TestDialUnderstands(t *testing.T) {
 }
 
 // every runs all contracts on one kind of server.
-func every(t *testing.T, open func(t *testing.T) *Redis) {
+func every(t *testing.T, open func(t *testing.T) *Redis) { contracts(t, open, flush) }
+
+// contracts is every where what is open may not forget everything itself.
+func contracts(t *testing.T, open func(t *testing.T) *Redis, forget func(t *testing.T, r *Redis)) {
 	t.Run("board", func(t *testing.T) {
 		stationtest.TestBoard(t, func(t *testing.T) station.Board { return open(t).Board() }, time.Sleep)
 	})
@@ -70,7 +74,7 @@ func every(t *testing.T, open func(t *testing.T) *Redis) {
 	t.Run("attendance", func(t *testing.T) {
 		stationtest.TestAttendance(t, func(t *testing.T) stationtest.AttendanceBoard {
 			r := open(t)
-			return stationtest.AttendanceBoard{Attendance: r.Attendance(), Forget: func() { flush(t, r) }}
+			return stationtest.AttendanceBoard{Attendance: r.Attendance(), Forget: func() { forget(t, r) }}
 		}, time.Sleep)
 	})
 	t.Run("nodes", func(t *testing.T) {

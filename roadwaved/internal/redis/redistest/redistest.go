@@ -5,12 +5,16 @@ package redistest
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -22,16 +26,17 @@ import (
 )
 
 // patience is how long a server may take to answer.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // A Server is a redis-server on a free port of the loopback interface that keeps
 // nothing on disk.
 type Server struct {
-	URL  string // redis://127.0.0.1:port
+	URL  string // redis://127.0.0.1:port, rediss:// of one with TLS
 	Addr string // 127.0.0.1:port
 
 	program, folder string
 	args            []string
+	tls             *tls.Config // how it is reached; nil without TLS
 
 	mu  sync.Mutex
 	cmd *exec.Cmd
@@ -44,10 +49,31 @@ func Start(t testing.TB) *Server {
 	return start(t)
 }
 
+// StartSecured is Start for a server that speaks TLS only, by a certificate for
+// 127.0.0.1.
+func StartSecured(t testing.TB, c mediatest.Certificate) *Server {
+	t.Helper()
+	authority, err := os.ReadFile(c.Authority)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := x509.NewCertPool()
+	known.AppendCertsFromPEM(authority)
+	return keep(t, &Server{
+		program: mediatest.Tool(t, "redis-server"), folder: t.TempDir(), tls: &tls.Config{RootCAs: known},
+		args: []string{"--tls-cert-file", c.File, "--tls-key-file", c.Key, "--tls-ca-cert-file", c.Authority, "--tls-auth-clients", "no"},
+	})
+}
+
 func start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	s, err := Run(mediatest.Tool(t, "redis-server"), t.TempDir(), args...)
-	if err != nil {
+	return keep(t, &Server{program: mediatest.Tool(t, "redis-server"), folder: t.TempDir(), args: args})
+}
+
+// keep starts a server that ends with the test.
+func keep(t testing.TB, s *Server) *Server {
+	t.Helper()
+	if err := s.find(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Kill)
@@ -61,17 +87,22 @@ func Run(program, folder string, args ...string) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{program: program, folder: folder, args: args}
-	var err error
+	return s, s.find()
+}
+
+// find starts the server at a free address.
+func (s *Server) find() (err error) {
+	scheme := map[bool]string{true: "redis://", false: "rediss://"}[s.tls == nil]
 	for range 3 { // another process can take the port that was free
 		if s.Addr, err = mediatest.FreeAddress(); err != nil {
-			return nil, err
+			return err
 		}
-		s.URL = "redis://" + s.Addr
+		s.URL = scheme + s.Addr
 		if err = s.run(); err == nil {
-			return s, nil
+			return nil
 		}
 	}
-	return nil, err
+	return err
 }
 
 // Kill ends the server at once, as a crash would: what it held is lost.
@@ -94,7 +125,7 @@ func (s *Server) Restart() error {
 
 // Do sends one command to the server.
 func (s *Server) Do(ctx context.Context, args ...any) error {
-	c := client(s.Addr)
+	c := client(s.Addr, s.tls)
 	defer c.Close()
 	return c.Do(ctx, args...).Err()
 }
@@ -104,8 +135,12 @@ func (s *Server) run() error {
 	if err != nil {
 		return err
 	}
-	args := append(s.args[:len(s.args):len(s.args)],
-		"--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", s.folder)
+	ports := []string{"--port", port}
+	if s.tls != nil {
+		ports = []string{"--port", "0", "--tls-port", port}
+	}
+	args := append(slices.Concat(s.args, ports),
+		"--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.folder)
 	log := &bytes.Buffer{}
 	cmd := exec.Command(s.program, args...)
 	cmd.Stdout, cmd.Stderr = log, log
@@ -115,23 +150,32 @@ func (s *Server) run() error {
 	s.mu.Lock()
 	s.cmd = cmd
 	s.mu.Unlock()
-	if err := answers(s.Addr); err != nil {
+	if err := s.answers(cmd.Process.Pid); err != nil {
 		s.Kill() // the log is complete once the process has ended
 		return fmt.Errorf("redis-server on %s: %w\n%s", s.Addr, err, log)
 	}
 	return nil
 }
 
-func client(addr string) *goredis.Client {
+func client(addr string, secured *tls.Config) *goredis.Client {
 	logging.Disable() // that a server is not up yet is no news
-	return goredis.NewClient(&goredis.Options{Addr: addr, MaxRetries: -1, DialerRetries: 1, ContextTimeoutEnabled: true})
+	return goredis.NewClient(&goredis.Options{Addr: addr, MaxRetries: -1, DialerRetries: 1, ContextTimeoutEnabled: true, TLSConfig: secured})
 }
 
-// answers waits until a server does.
-func answers(addr string) error {
-	c := client(addr)
+// answers waits until the server does, and makes sure that it is the one that was
+// started: where that found its port taken, another test's answers.
+func (s *Server) answers(pid int) error {
+	c := client(s.Addr, s.tls)
 	defer c.Close()
-	return eventually(func(ctx context.Context) error { return c.Ping(ctx).Err() })
+	var info string
+	err := eventually(func(ctx context.Context) (err error) {
+		info, err = c.Info(ctx, "server").Result()
+		return err
+	})
+	if err == nil && !strings.Contains(info, fmt.Sprintf("process_id:%d\r\n", pid)) {
+		err = errors.New("another server has the port")
+	}
+	return err
 }
 
 // eventually tries until it works.
@@ -180,7 +224,7 @@ func StartWatched(t testing.TB) *Watched {
 	sentinel := start(t, config, "--sentinel")
 	c := goredis.NewSentinelClient(&goredis.Options{Addr: sentinel.Addr, MaxRetries: -1})
 	defer c.Close()
-	replica := client(w.Replica.Addr)
+	replica := client(w.Replica.Addr, nil)
 	defer replica.Close()
 	err = eventually(func(ctx context.Context) error {
 		known, err := c.Replicas(ctx, masterName).Result()
@@ -228,7 +272,7 @@ func StartCluster(t testing.TB) (url string, servers []*Server) {
 		}
 	}
 	for _, s := range servers {
-		c := client(s.Addr)
+		c := client(s.Addr, nil)
 		defer c.Close()
 		err := eventually(func(ctx context.Context) error {
 			info, err := c.ClusterInfo(ctx).Result()
