@@ -268,24 +268,6 @@ func TestWildSound(t *testing.T) {
 	}
 }
 
-func ExampleEncoder() {
-	encoder, err := aac.NewEncoder(aac.Config{Bitrate: 48000})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	pts := int64(-encoder.Delay())
-	emit := func(frame []byte) { pts += int64(encoder.FrameSize()) }
-	if err := encoder.Encode(mediatest.Sine(440, -20, time.Second), emit); err != nil {
-		fmt.Println(err)
-	}
-	if err := encoder.Flush(emit); err != nil {
-		fmt.Println(err)
-	}
-	fmt.Println("one second of sound, frames up to sample", pts)
-	// Output: one second of sound, frames up to sample 48128
-}
-
 func BenchmarkEncode(b *testing.B) {
 	for _, config := range []aac.Config{
 		{Bitrate: 48000}, {Bitrate: 32000}, {Bitrate: 32000, Coder: aac.Fast}, {Channels: 2, Bitrate: 96000},

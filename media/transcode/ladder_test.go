@@ -1,7 +1,6 @@
 package transcode_test
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -69,34 +68,4 @@ func TestAllocations(t *testing.T) {
 	if got > 30 {
 		t.Errorf("%.0f allocations in a second of 50 packets", got)
 	}
-}
-
-// The default ladder: one decode, two renditions, whose timestamps are the creator's.
-func ExampleTranscoder() {
-	live := mediatest.EncodeOpus(mediatest.Speech(mediatest.Voice{}, -20, time.Second), opus.EncoderConfig{})
-
-	rungs := aac.Ladder()
-	t, err := transcode.New(transcode.Config{Rungs: rungs})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer t.Close()
-	frames := make([]int, len(rungs))
-	emit := func(rung int, f media.Frame) { frames[rung]++ }
-	for _, p := range live {
-		if err := t.Transcode(p, emit); err != nil {
-			fmt.Println(err)
-			return
-		}
-	}
-	if err := t.Flush(emit); err != nil {
-		fmt.Println(err)
-	}
-	for i, track := range transcode.Tracks(rungs) {
-		fmt.Println(track.Name, track.Codec, frames[i], "frames")
-	}
-	// Output:
-	// aac48 aac-lc 48 frames
-	// aac32 aac-lc 48 frames
 }

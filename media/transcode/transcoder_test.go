@@ -1,7 +1,6 @@
 package transcode_test
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -107,24 +106,4 @@ func TestRungsShareTheSound(t *testing.T) {
 	if len(mono) != 48000 || mediatest.Peak(mono) > 1 {
 		t.Errorf("%d samples with peak %.3f", len(mono), mediatest.Peak(mono))
 	}
-}
-
-func Example() {
-	// A meter listens to the live without any encoder.
-	loudest := 0.0
-	meter := func(pts int64, pcm []float32) { loudest = max(loudest, mediatest.Peak(pcm)) }
-	t, err := transcode.New(transcode.Config{Taps: []transcode.Tap{meter}})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer t.Close()
-	for _, p := range mediatest.EncodeOpus(mediatest.Sine(440, -20, time.Second), opus.EncoderConfig{}) {
-		if err := t.Transcode(p, nil); err != nil {
-			fmt.Println(err)
-			return
-		}
-	}
-	fmt.Printf("%.1f\n", loudest)
-	// Output: 0.1
 }
