@@ -23,9 +23,13 @@ func TestKilledOnAir(t *testing.T) {
 	sent := len(creator.sent)
 	creator.mu.Unlock()
 	d.kill()
+	killed := time.Now()
 	creator.stop()
 
 	d = startDaemon(t, data)
+	if l, err := openCatalog(t, data).Live(t.Context(), creator.id); err != nil || l.EndedAt.After(killed) || l.Stats.Duration < 4*time.Second {
+		t.Errorf("it ended at %v after %v, its daemon at %v (%v)", l.EndedAt, l.Stats.Duration, killed, err)
+	}
 	l := d.live(creator.id)
 	if l.State != "lost" || l.Message != "Le live est terminé suite à un problème technique" {
 		t.Errorf("after the crash the live is %q: %q", l.State, l.Message)

@@ -54,12 +54,13 @@ func (s *Station) sign(ctx context.Context) {
 	}
 	s.signed = true
 	if s.twins == 2 { // one may have been on its way when its daemon died
-		s.cfg.Logger.Error(twinAdvice(s.cfg.NodeFile), "node", s.cfg.Node, "err", ErrTwin)
+		s.cfg.Logger.Error("this daemon is not alone under its name", "err", s.twinError())
 	}
 }
 
-func twinAdvice(file string) string {
-	return fmt.Sprintf("if this daemon is on the copy, stop it, delete %s and start it again; if not, do so with the other one", file)
+func (s *Station) twinError() error {
+	return fmt.Errorf("station: node %s: %w: if this daemon is on the copy, stop it, delete %s and start it again; if not, do so with the other one",
+		s.cfg.Node, ErrTwin, s.cfg.NodeFile)
 }
 
 func (s *Station) unsign(ctx context.Context) {
@@ -89,7 +90,7 @@ func (s *Station) takeOver(ctx context.Context) (last time.Time, err error) {
 			s.cfg.Logger.Warn("a daemon of this name was alive elsewhere a moment ago: waiting to see whether it still is",
 				"node", s.cfg.Node, "ago", mine.Age, "wait", s.cfg.Lease-mine.Age)
 		case !mine.At.Equal(seen.At):
-			return last, fmt.Errorf("station: node %s: %w: %s", s.cfg.Node, ErrTwin, twinAdvice(s.cfg.NodeFile))
+			return last, s.twinError()
 		}
 		select {
 		case <-ctx.Done():

@@ -103,17 +103,25 @@ func (s *Station) recall(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	forgot := !up[s.cfg.Node]
-	s.addAlive(up, signs)
+	cut := 0 // lives whose daemon is cut off from the board: that their slots go is no news
 	for _, l := range lives {
-		if forgot || up[l.Node] {
+		switch {
+		case forgot || up[l.Node]:
 			ids = append(ids, l.ID)
+		case s.alive(signs[l.Node]):
+			ids = append(ids, l.ID)
+			cut++
 		}
 	}
-	if len(ids) <= taken {
+	lost := len(ids) - taken
+	if lost <= 0 {
 		return 0, nil
 	}
 	if err := s.cfg.Board.Renew(ctx, s.cfg.Lease/2, ids...); err != nil {
 		return 0, fmt.Errorf("station: giving slots back: %w", err)
+	}
+	if lost <= cut {
+		return 0, nil
 	}
 	return len(ids), nil
 }
