@@ -20,4 +20,6 @@
 // AWS_SECRET_ACCESS_KEY, MINIO_ROOT_USER and MINIO_ROOT_PASSWORD, the shared
 // credentials file (AWS_SHARED_CREDENTIALS_FILE, AWS_PROFILE), the role of the
 // machine or pod. They are never part of the address, nor of an error or a log.
+//
+// With https the authorities are the system's and those in SSL_CERT_FILE.
 package objects

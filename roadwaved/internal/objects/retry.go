@@ -2,6 +2,8 @@ package objects
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -62,6 +64,9 @@ func passing(err error) bool {
 			return false
 		}
 	}
+	if errors.As(err, new(*tls.CertificateVerificationError)) {
+		return false
+	}
 	answer, answered := errors.AsType[minio.ErrorResponse](err)
 	if !answered || answer.StatusCode == 0 {
 		return true
@@ -115,6 +120,8 @@ func (s *S3) fault(ctx context.Context, what string, err error) error {
 			return fmt.Errorf("%s: %d %s: %s", where, answer.StatusCode, answer.Code, todo)
 		}
 		return fmt.Errorf("%s: the store refuses: %d %.40q", where, answer.StatusCode, answer.Code)
+	case errors.As(err, new(x509.UnknownAuthorityError)):
+		return fmt.Errorf("%s: %w: name the file with the certificate of its authority by SSL_CERT_FILE", where, err)
 	case passing(err):
 		return fmt.Errorf("%s: %w: %w", where, station.ErrAway, err)
 	}

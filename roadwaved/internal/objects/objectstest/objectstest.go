@@ -10,8 +10,15 @@ import (
 // program is not installed.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	s, err := Run(mediatest.Tool(t, Program), t.TempDir())
-	if err != nil {
+	return StartSecured(t, mediatest.Certificate{})
+}
+
+// StartSecured is Start for a server that speaks TLS only, by a certificate for
+// 127.0.0.1.
+func StartSecured(t testing.TB, c mediatest.Certificate) *Server {
+	t.Helper()
+	s := &Server{program: mediatest.Tool(t, Program), folder: t.TempDir(), certificate: c}
+	if err := s.find(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Stop)

@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -30,10 +32,11 @@ const patience = time.Minute
 // A Server is an S3 server on a free port of the loopback interface. It keeps
 // what it is given in a folder, so that it can be stopped and started again.
 type Server struct {
-	Endpoint             string // http://127.0.0.1:port
+	Endpoint             string // http://127.0.0.1:port, https:// of one with TLS
 	AccessKey, SecretKey string
 
 	program, folder, addr string
+	certificate           mediatest.Certificate // empty without TLS
 
 	mu  sync.Mutex
 	cmd *exec.Cmd
@@ -42,24 +45,33 @@ type Server struct {
 // Run starts a server, given the path of its program and a folder of its own.
 // Stop it when it is no longer needed.
 func Run(program, folder string) (*Server, error) {
-	s := &Server{program: program, folder: folder, AccessKey: rand.Text(), SecretKey: rand.Text()}
+	s := &Server{program: program, folder: folder}
+	return s, s.find()
+}
+
+// find starts the server for the first time, at a free address.
+func (s *Server) find() error {
+	s.AccessKey, s.SecretKey = rand.Text(), rand.Text()
 	for _, dir := range []string{s.data(), s.sidecar()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return nil, fmt.Errorf("objectstest: %w", err)
+			return fmt.Errorf("objectstest: %w", err)
 		}
 	}
+	scheme := map[bool]string{true: "https://", false: "http://"}[s.secured()]
 	var err error
 	for range 3 { // another process can take the port that was free
 		if s.addr, err = mediatest.FreeAddress(); err != nil {
-			return nil, fmt.Errorf("objectstest: %w", err)
+			return fmt.Errorf("objectstest: %w", err)
 		}
-		s.Endpoint = "http://" + s.addr
+		s.Endpoint = scheme + s.addr
 		if err = s.Start(); err == nil {
-			return s, nil
+			return nil
 		}
 	}
-	return nil, err
+	return err
 }
+
+func (s *Server) secured() bool { return s.certificate.File != "" }
 
 func (s *Server) data() string    { return filepath.Join(s.folder, "data") }
 func (s *Server) sidecar() string { return filepath.Join(s.folder, "metadata") }
@@ -74,7 +86,11 @@ func (s *Server) Start() error {
 	log := &bytes.Buffer{}
 	// The metadata of objects are beside them, not in extended attributes: not
 	// every file system has those.
-	cmd := exec.Command(s.program, "--port", s.addr, "--quiet", "--keep-alive", "posix", "--sidecar", s.sidecar(), s.data())
+	args := []string{"--port", s.addr, "--quiet", "--keep-alive"}
+	if s.secured() {
+		args = append(args, "--cert", s.certificate.File, "--key", s.certificate.Key)
+	}
+	cmd := exec.Command(s.program, append(args, "posix", "--sidecar", s.sidecar(), s.data())...)
 	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+s.AccessKey, "ROOT_SECRET_KEY="+s.SecretKey)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
@@ -110,9 +126,19 @@ func (s *Server) answers() error {
 }
 
 func (s *Server) client() (*minio.Client, error) {
+	transport := &http.Transport{DisableKeepAlives: true}
+	if s.secured() {
+		authority, err := os.ReadFile(s.certificate.Authority)
+		if err != nil {
+			return nil, err
+		}
+		known := x509.NewCertPool()
+		known.AppendCertsFromPEM(authority)
+		transport.TLSClientConfig = &tls.Config{RootCAs: known}
+	}
 	return minio.New(s.addr, &minio.Options{
 		Creds: credentials.NewStaticV4(s.AccessKey, s.SecretKey, ""), Region: "us-east-1", MaxRetries: 1,
-		Transport: &http.Transport{DisableKeepAlives: true},
+		Transport: transport, Secure: s.secured(),
 	})
 }
 
