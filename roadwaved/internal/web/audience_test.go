@@ -183,6 +183,23 @@ func TestAudience(t *testing.T) {
 	tab.Wait(10*time.Second, `document.getElementById('reactions').hidden && document.getElementById('over-message').textContent == 'Le live est terminé'`)
 }
 
+// TestHeardInBackground: while sound plays the listener stays counted, with a page
+// whose timers hardly run.
+func TestHeardInBackground(t *testing.T) {
+	h := &house{counted: make(chan string), answers: answers{"/v1/lives/a": liveJSON("a", "La nationale 7, la nuit", 20*time.Minute)}}
+	server := serve(t, h)
+	tab := webtest.Open(t, "").Tab(t, 360, 760)
+	tab.Expect("404")
+	tab.Go(server.URL + "/listen/a")
+	tab.Wait(10*time.Second, `!document.getElementById('reactions').hidden`)
+	webtest.Eval[bool](tab, `(() => { const timer = setInterval; setTimeout = () => 0;
+		timer(() => document.getElementById('audio').dispatchEvent(new Event('timeupdate')), 50); return true; })()`)
+	playing(tab, true)
+	h.wait(t, "PUT listeners/seat 1")
+	playing(tab, false)
+	h.wait(t, "DELETE listeners/seat 1")
+}
+
 // TestPosition is told only by who says so.
 func TestPosition(t *testing.T) {
 	h := &house{counted: make(chan string), answers: answers{"/v1/lives/a": liveJSON("a", "La nationale 7, la nuit", 20*time.Minute)}}
@@ -263,10 +280,12 @@ func TestSearch(t *testing.T) {
 		switch r.URL.Query().Get("q") {
 		case "vélo & route":
 			fmt.Fprint(w, `{"lives":[]}`)
-		case "3":
+		case "live 3":
 			_ = json.NewEncoder(w).Encode(map[string]any{"lives": lives[3:4]})
-		default:
+		case "":
 			api.ServeHTTP(w, r)
+		default:
+			w.WriteHeader(422)
 		}
 	})))
 	defer server.Close()
@@ -277,8 +296,10 @@ func TestSearch(t *testing.T) {
 	write := func(text string) {
 		webtest.Eval[bool](tab, `(() => { const q = document.getElementById('q'); q.value = `+"`"+text+"`"+`; return q.dispatchEvent(new Event('input')); })()`)
 	}
-	write("3")
+	write("live 3")
 	tab.Wait(10*time.Second, `document.querySelectorAll('#lives > li').length == 1`)
+	write("l") // the server refuses so little, and is not asked
+	tab.Wait(10*time.Second, `document.querySelectorAll('#lives > li').length == 7 && document.getElementById('trouble').hidden`)
 	write("vélo & route")
 	tab.Wait(10*time.Second, `document.querySelectorAll('#lives > li').length == 0 && document.getElementById('none-found').textContent.includes('« vélo & route »') && !document.getElementById('search').hidden`)
 	write("")

@@ -26,6 +26,7 @@ export class Visit {
   #listener; // the server's name for this visit, once it has counted us in
   #interval = again;
   #timer;
+  #beatAt = 0; // when the last beat began, as performance.now() says it
   #present = false;
   #joining; // the attempt that is under way
 
@@ -41,6 +42,13 @@ export class Visit {
     if (this.#present) return;
     this.#present = true;
     this.#beat();
+  }
+
+  // hear says that sound is heard just now. Browsers slow the timers of pages that
+  // nobody sees down to once a minute, which is too rare to stay counted; what
+  // plays goes on.
+  hear() {
+    if (this.#present && performance.now() - this.#beatAt > this.#interval) this.#beat();
   }
 
   // leave counts the listener out. It works while the page unloads.
@@ -70,6 +78,7 @@ export class Visit {
 
   async #beat() {
     clearTimeout(this.#timer);
+    this.#beatAt = performance.now();
     try {
       if (!this.#listener) await this.#join();
       else await this.#renew();

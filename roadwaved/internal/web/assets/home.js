@@ -1,6 +1,6 @@
 // The list of lives and replays. It refreshes by itself while it is seen.
 
-import { $, aboutLive, counted, date, element, every, getJSON, show, spoken } from './page.js';
+import { $, aboutLive, counted, date, element, every, getJSON, show, spoken, trying } from './page.js';
 
 const badge = (text, kind) => element('p', { className: `badge ${kind}`, textContent: text });
 
@@ -49,14 +49,18 @@ async function refreshLives() {
     show($('none-found'), query && lives.length === 0 ? `Aucun live ne s’appelle « ${query} » en ce moment.` : '');
     show($('trouble'), '');
   } catch (error) {
-    show($('trouble'), `${error.message} Nouvelle tentative dans quelques secondes.`);
+    if (query === search()) show($('trouble'), trying(error));
   }
 }
 
 // With fewer lives than that there is nothing to search.
 const searchable = 6;
 
-const search = () => $('q').value.trim();
+// The server looks for words of two letters or digits at least.
+const search = () => {
+  const text = $('q').value.trim();
+  return /[\p{L}\p{N}]\p{M}*[\p{L}\p{N}]/u.test(text) ? text : '';
+};
 
 let typing;
 $('q').addEventListener('input', () => {

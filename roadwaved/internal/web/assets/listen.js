@@ -1,7 +1,7 @@
 // The page of one live or one replay: which of the two is what the id says.
 
 import { Visit } from './audience.js';
-import { $, aboutLive, clock, date, element, every, getJSON, show, spoken } from './page.js';
+import { $, aboutLive, clock, date, element, every, getJSON, show, spoken, trying } from './page.js';
 import { Player } from './player.js';
 import { Reactions } from './reactions.js';
 
@@ -15,6 +15,7 @@ let visit; // of the listener to that live
 let reactions;
 let over = false; // the live has ended
 let trouble = false;
+let soundAt = Date.now(); // when it was last not waited for
 
 const badge = (text, kind) => {
   $('badge').className = `badge ${kind}`;
@@ -34,15 +35,15 @@ async function open() {
   }
 }
 
-function unavailable({ status, message }) {
+function unavailable(error) {
   main.ariaBusy = 'false';
-  if (status === 404 || status === 422) {
+  if (error.status === 404 || error.status === 422) {
     $('title').textContent = 'Ce live ou ce replay n’existe pas';
     show($('about'), 'Il a peut-être été retiré.');
     return;
   }
   $('title').textContent = 'Un instant…';
-  show($('about'), `${message || 'Le serveur a un problème.'} Nouvelle tentative dans quelques secondes.`);
+  show($('about'), trying(error));
   setTimeout(open, 4000);
 }
 
@@ -73,6 +74,7 @@ function openLive(answer) {
   reactions = new Reactions(id, visit);
   reactions.count(live);
   for (const name of ['play', 'playing']) audio.addEventListener(name, () => { if (!over) visit.enter(); });
+  audio.addEventListener('timeupdate', () => visit.hear());
   audio.addEventListener('pause', () => visit.leave());
   addEventListener('pagehide', () => visit.leave());
   addEventListener('pageshow', () => { if (!audio.paused && !over) visit.enter(); }); // back from the browser's memory
@@ -203,6 +205,7 @@ const waiting = () => !audio.paused && audio.readyState < HTMLMediaElement.HAVE_
 
 function refresh() {
   const play = $('play');
+  if (!waiting()) soundAt = Date.now();
   play.classList.toggle('waiting', waiting());
   play.classList.toggle('playing', !audio.paused && !waiting());
   play.ariaLabel = audio.paused ? 'Écouter' : live ? 'Arrêter' : 'Pause';
@@ -214,7 +217,7 @@ function refresh() {
 
 function statusText() {
   if (trouble && !over) return 'Connexion perdue, nouvelle tentative…';
-  if (waiting()) return 'Le son arrive…';
+  if (waiting()) return Date.now() - soundAt < 12_000 ? 'Le son arrive…' : 'Le son n’arrive plus, nouvelle tentative…';
   if (!live) return '';
   if (over) return audio.paused ? '' : 'Vous entendez les dernières secondes.';
   if (audio.paused) return 'Appuyez pour écouter';
@@ -229,7 +232,7 @@ for (const name of ['play', 'pause', 'playing', 'waiting', 'ended', 'canplay', '
 setInterval(refresh, 1000);
 player.addEventListener('trouble', () => {
   trouble = true;
-  if (over) quiet(); // what was left to hear is gone
+  if (over && player.ahead === 0) quiet();
   refresh();
 });
 player.addEventListener('fine', () => { trouble = false; });

@@ -45,6 +45,10 @@ export async function getJSON(path, { timeout = 8000 } = {}) {
   return response.json();
 }
 
+// trying says that a page will ask again by itself.
+export const trying = ({ status, message }) =>
+  `${status === 0 ? message : 'Le serveur est momentanément indisponible.'} Nouvelle tentative dans quelques secondes.`;
+
 // clock writes seconds as 1:02:03 or 02:03.
 export function clock(seconds) {
   const s = Math.max(0, Math.floor(seconds));

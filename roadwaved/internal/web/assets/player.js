@@ -68,6 +68,10 @@ export class Player extends EventTarget {
     }
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
+      if (this.ahead > 0) { // what was fetched before is heard meanwhile
+        this.#hls.startLoad(-1);
+        return;
+      }
       const { paused, currentTime } = this.audio;
       this.load(this.#url, { live: this.#live });
       if (!this.#live) this.audio.currentTime = currentTime;
@@ -83,6 +87,15 @@ export class Player extends EventTarget {
     if (this.#hls) return this.#hls.latency || undefined;
     const { seekable, currentTime } = this.audio;
     return seekable.length ? seekable.end(seekable.length - 1) - currentTime : undefined;
+  }
+
+  // ahead is how many seconds can be heard without the network.
+  get ahead() {
+    const { buffered, currentTime } = this.audio;
+    for (let i = 0; i < buffered.length; i++) {
+      if (buffered.start(i) <= currentTime && currentTime < buffered.end(i)) return buffered.end(i) - currentTime;
+    }
+    return 0;
   }
 
   // holdBack is how far behind live the playlist wants players to stay.

@@ -35,12 +35,14 @@ async function openMic() {
   const [track] = microphone.getAudioTracks();
   track.addEventListener('ended', () => {
     closeMic();
-    if (live) warn('Le micro s’est arrêté. Choisissez-en un autre ci-dessous.');
+    if (live) warn('Le micro s’est arrêté. Rouvrez-le ou choisissez-en un autre ci-dessous.');
   });
   track.addEventListener('mute', () => warn('Le micro est coupé par le téléphone ou le navigateur.'));
   track.addEventListener('unmute', () => warn(''));
   meter = new Meter(microphone, { bar: $('meter-bar'), peak: $('meter-peak'), meter: $('meter'), tell: hint });
   $('open-mic').hidden = true;
+  await live?.publication.sender.replaceTrack(track);
+  warn('');
   await listMicrophones($('device'));
 }
 
@@ -49,6 +51,7 @@ function closeMic() {
   microphone?.getTracks().forEach((track) => track.stop());
   meter = microphone = undefined;
   $('open-mic').hidden = false;
+  $('open-mic').textContent = live ? 'Rouvrir le micro' : 'Essayer le micro';
   show($('meter-hint'), 'Le niveau s’affiche quand le micro est ouvert.');
 }
 
@@ -59,13 +62,12 @@ function hint(what) {
   }[what] ?? 'Parlez : le niveau doit rester dans le vert.');
 }
 
-// changeMic applies another device or setting, on air too.
+// changeMic applies another device or setting, on air too: there the one before may
+// have been unplugged.
 async function changeMic() {
-  if (!microphone) return;
+  if (!microphone && !live) return;
   closeMic();
   await openMic();
-  await live?.publication.sender.replaceTrack(microphone.getAudioTracks()[0]);
-  warn('');
 }
 
 // On air.
@@ -287,7 +289,7 @@ $('share').addEventListener('click', async () => {
 
 addEventListener('beforeunload', (event) => { if (live) event.preventDefault(); });
 addEventListener('pagehide', () => live && leave(live, 'Le live est terminé'));
-navigator.mediaDevices?.addEventListener?.('devicechange', () => microphone && listMicrophones($('device')));
+navigator.mediaDevices?.addEventListener?.('devicechange', () => (microphone || live) && listMicrophones($('device')));
 
 recall(form);
 recallToken(form, $('other-token'));
