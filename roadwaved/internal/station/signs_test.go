@@ -139,7 +139,8 @@ func TestCutOff(t *testing.T) {
 	}
 }
 
-// Without the board every daemon counts the lives of all.
+// Without the board every daemon counts the lives of all whose daemon lives, by
+// what it last knew when the catalog does not list them.
 func TestLimitWithoutBoard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := newStreet()
@@ -153,7 +154,7 @@ func TestLimitWithoutBoard(t *testing.T) {
 		dead, _ := st.remote(t, cfg)
 		kill := running(t, dead.Run)
 		cfg.Node = "a"
-		a, _ := st.remote(t, cfg)
+		a, way := st.remote(t, cfg)
 		running(t, a.Run)
 		cfg.Node = "b"
 		b, _ := st.remote(t, cfg)
@@ -177,8 +178,19 @@ func TestLimitWithoutBoard(t *testing.T) {
 				t.Errorf("the fifth live of four: %v", err)
 			}
 		}
-		if n := a.OnAir() + b.OnAir(); n != 3 {
-			t.Errorf("%d on air, want 3", n)
+		time.Sleep(40 * time.Second) // those of the dead one do not count any more
+		if err := open(b); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(11 * time.Second) // everybody has looked
+		way.catalog.cut.fail(errAway)
+		for _, h := range []*house{a, b} {
+			if err := open(h); !errors.Is(err, station.ErrFull) {
+				t.Errorf("one more: %v", err)
+			}
+		}
+		if n := a.OnAir() + b.OnAir(); n != 4 {
+			t.Errorf("%d on air, want 4", n)
 		}
 	})
 }
