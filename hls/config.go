@@ -24,7 +24,7 @@ const (
 )
 
 // A Transcoder turns the Opus packets of a live into the frames of every rung
-// of the ladder. It is used by one goroutine.
+// of the ladder; package media/transcode has one. It is used by one goroutine.
 //
 // Frames are on the clock of the packets, the encoder's delay already taken
 // off, in order within a rung; the first may begin a little before the first

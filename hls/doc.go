@@ -9,7 +9,8 @@
 // serves; [Dir] keeps it in a directory, [Memory] in memory.
 //
 // The package knows no codec's inside: frames come encoded, with their time on
-// the 48 kHz timeline of package media. Everything a listener downloads is made
+// the 48 kHz timeline of package media. A Transcoder is made of media/aac and
+// media/transcode, as the example of [Config] shows, or is your own. Everything a listener downloads is made
 // once, when a segment is finished, and served as ready bytes.
 //
 // # Addresses

@@ -3,15 +3,26 @@ package hls_test
 import (
 	"context"
 	"fmt"
-	"iter"
+	"log"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/roadwave/roadwave/hls"
 	"github.com/roadwave/roadwave/media"
+	"github.com/roadwave/roadwave/media/aac"
+	"github.com/roadwave/roadwave/media/mediatest"
+	"github.com/roadwave/roadwave/media/opus"
+	"github.com/roadwave/roadwave/media/transcode"
 )
+
+// creator stands for somebody who speaks for d.
+func creator(d time.Duration) media.Source {
+	voice := mediatest.Speech(mediatest.Voice{}, -20, d)
+	return mediatest.Packets(mediatest.EncodeOpus(voice, opus.EncoderConfig{Bitrate: 48000})...)
+}
 
 // A live is a sink for packets and a handler for listeners.
 func ExampleLive() {
@@ -20,22 +31,14 @@ func ExampleLive() {
 		StartedAt: time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC),
 	})
 	if err != nil {
-		panic(err)
+		log.Fatal(err)
 	}
 	defer live.Remove(context.Background())
-
-	// Five seconds of packets; a program uses media.Copy(live, source).
-	silence := []byte{0xf8, 0xff, 0xfe}
-	for pts := int64(0); pts < media.Samples(5*time.Second); pts += 960 {
-		if err := live.WritePacket(media.Packet{PTS: pts, Duration: 960, Data: silence}); err != nil {
-			panic(err)
-		}
-	}
-	if err := live.Close(); err != nil {
-		panic(err)
+	if err := media.Copy(live, creator(5*time.Second)); err != nil { // closes the live
+		log.Fatal(err)
 	}
 
-	http.Handle("/live/", live)
+	// A program says http.Handle("/live/", live).
 	w := httptest.NewRecorder()
 	live.ServeHTTP(w, httptest.NewRequest("GET", "/live/opus/media.m3u8", nil))
 	fmt.Print(w.Body)
@@ -57,25 +60,22 @@ func ExampleLive() {
 	// #EXT-X-ENDLIST
 }
 
-// The ladder is made by a Transcoder, on demand; media/transcode and media/aac
-// make one.
+// The ladder, which plays everywhere, comes from media/aac and media/transcode.
 func ExampleConfig_ladder() {
-	live, err := hls.NewLive(aacLadder(hls.Config{ID: "demo", Ladder: hls.OnDemand}))
+	rungs := aac.Ladder()
+	live, err := hls.NewLive(hls.Config{
+		Rungs:         transcode.Tracks(rungs),
+		NewTranscoder: func() (hls.Transcoder, error) { return transcode.New(transcode.Config{Rungs: rungs}) },
+		CloseTimeout:  time.Minute, // for the ladder to come after: this creator speaks faster than real time
+	})
 	if err != nil {
-		panic(err)
+		log.Fatal(err)
 	}
 	defer live.Remove(context.Background())
-	silence := []byte{0xf8, 0xff, 0xfe}
-	for pts := int64(0); pts < media.Samples(20*time.Second); pts += 960 {
-		if err := live.WritePacket(media.Packet{PTS: pts, Duration: 960, Data: silence}); err != nil {
-			panic(err)
-		}
-	}
 
-	// The first listener, or Wake, starts it in the past.
-	live.Wake()
-	if err := live.Close(); err != nil {
-		panic(err)
+	live.Wake() // as the first request for the ladder does
+	if err := media.Copy(live, creator(20*time.Second)); err != nil {
+		log.Fatal(err)
 	}
 	w := httptest.NewRecorder()
 	live.ServeHTTP(w, httptest.NewRequest("GET", "/live/aac48/media.m3u8", nil))
@@ -84,17 +84,25 @@ func ExampleConfig_ladder() {
 	// 200 10 segments
 }
 
-// WriteVOD packages a finished recording.
+// A finished recording becomes a VOD. Its frames come from wherever they were
+// encoded; these are silence, as MP3 of 256 kbit/s.
 func ExampleWriteVOD() {
+	silence := append([]byte{0xff, 0xfb, 0xd4, 0xc0}, make([]byte, 764)...)
+	frames := func(yield func(media.Frame, error) bool) {
+		for pts := int64(0); pts < media.Samples(25*time.Second); pts += 1152 {
+			if !yield(media.Frame{PTS: pts, Duration: 1152, Data: silence}, nil) {
+				return
+			}
+		}
+	}
 	store := hls.NewMemory()
-	var frames iter.Seq2[media.Frame, error] = mp3Of(25 * time.Second)
 	vod, err := hls.WriteVOD(context.Background(), hls.VODConfig{
 		Store:  store,
 		Prefix: "replay/42",
 		Track:  media.Track{Name: "mp3", Codec: media.CodecMP3, SampleRate: 48000, Channels: 2, Bitrate: 256000},
 	}, frames)
 	if err != nil {
-		panic(err)
+		log.Fatal(err)
 	}
 	fmt.Println(vod.Index, vod.Segments, "segments", vod.Duration.Round(time.Second))
 
@@ -107,18 +115,42 @@ func ExampleWriteVOD() {
 	// 200 application/vnd.apple.mpegurl
 }
 
-// A Dir is a Store in a directory.
+// A Dir is a Store in a directory. What a live leaves there is served after it,
+// by any process, until Remove.
 func ExampleNewDir() {
-	dir, err := hls.NewDir("roadwave-data/objects")
+	folder, err := os.MkdirTemp("", "hls")
 	if err != nil {
-		panic(err)
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(folder)
+	dir, err := hls.NewDir(folder)
+	if err != nil {
+		log.Fatal(err)
 	}
 	defer dir.Close()
-	live, err := hls.NewLive(hls.Config{Store: dir})
+
+	live, err := hls.NewLive(hls.Config{Store: dir, ID: "demo", CloseTimeout: time.Minute})
 	if err != nil {
-		panic(err)
+		log.Fatal(err)
 	}
-	defer live.Close()
-	http.Handle("/live/", live)                                              // while it runs
-	http.Handle("/media/", http.StripPrefix("/media/", hls.NewHandler(dir))) // what is kept
+	if err := media.Copy(live, creator(5*time.Second)); err != nil {
+		log.Fatal(err)
+	}
+	handler := hls.NewHandler(dir)
+	for info, err := range dir.List(context.Background(), "live/demo/") {
+		if err != nil {
+			log.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequest("GET", "/"+info.Key, nil))
+		fmt.Println(w.Code, info.Key)
+	}
+	// Unordered output:
+	// 200 live/demo/index.m3u8
+	// 200 live/demo/opus.m3u8
+	// 200 live/demo/opus/demo-0.mp4
+	// 200 live/demo/opus/demo-1.mp4
+	// 200 live/demo/opus/demo-2.mp4
+	// 200 live/demo/opus/demo-init.mp4
+	// 200 live/demo/opus/media.m3u8
 }
