@@ -115,7 +115,8 @@ func (t *Transcoder) Stats() Stats { return t.stats }
 
 // Transcode takes the next packet and calls emit with every frame that it
 // completes. The frame may be kept; its Data must not be changed. A packet after a loss
-// also completes the sound of that loss, which was held back for it.
+// also completes the sound of that loss, which was held back for it. Without rungs
+// there is nothing to emit, and emit may be nil.
 func (t *Transcoder) Transcode(p media.Packet, emit func(rung int, f media.Frame)) error {
 	if t.failed != nil {
 		return t.failed
@@ -207,8 +208,9 @@ func downmix(mono, stereo []float32) []float32 {
 	return mono
 }
 
-// Flush plays a loss still held and emits what the encoders still hold. The
-// last frames reach past the end of the last packet; the sound there is silence.
+// Flush ends the live: it plays a loss still held and emits what the encoders
+// still hold. The last frames reach past the end of the last packet; the sound there
+// is silence. Like Transcode it takes a nil emit where there are no rungs.
 func (t *Transcoder) Flush(emit func(rung int, f media.Frame)) error {
 	if t.failed != nil {
 		return t.failed
@@ -226,8 +228,8 @@ func (t *Transcoder) Flush(emit func(rung int, f media.Frame)) error {
 	return err
 }
 
-// Close lets go of the encoders. It emits nothing; Flush before it at the end of
-// a live. It may be called twice.
+// Close lets go of the encoders. It emits nothing, and taps get no more either: a
+// loss at the very end is heard only if Flush comes before. It may be called twice.
 func (t *Transcoder) Close() error {
 	t.failed = ErrClosed
 	t.rungs = nil
