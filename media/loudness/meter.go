@@ -7,8 +7,10 @@ import (
 
 // Config describes what a [Meter] measures. The zero value is a stereo programme.
 type Config struct {
-	// Channels is 1 or 2; 0 means 2. A programme of one channel is measured as
-	// it is: played by two loudspeakers it is 3 LU louder.
+	// Channels is 1 or 2; 0 means 2. It must be what Write is given: mono sound
+	// would be taken for stereo of half the length, which no error can tell. A
+	// programme of one channel is measured as it is: played by two loudspeakers
+	// it is 3 LU louder.
 	Channels int
 }
 
@@ -48,8 +50,9 @@ func New(cfg Config) (*Meter, error) {
 	}, nil
 }
 
-// Write measures interleaved samples; an incomplete last frame is ignored. A
-// sample that is not a finite number counts as silence.
+// Write measures samples of Config.Channels channels, interleaved, 48 kHz, full
+// scale ±1. An incomplete last frame is ignored; a sample that is not a finite
+// number counts as silence.
 func (m *Meter) Write(samples []float32) {
 	samples = samples[:len(samples)/m.channels*m.channels]
 	for len(samples) > 0 {

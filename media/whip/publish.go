@@ -46,7 +46,8 @@ type PublishStats struct {
 	Duration time.Duration // of the audio, holes included
 }
 
-// Publish publishes one live with a client of its own; see [Client.Publish].
+// Publish publishes one live with a client of its own that, unlike a zero
+// [ClientConfig], reaches servers on this machine too; see [Client.Publish].
 func Publish(ctx context.Context, endpoint string, src media.Source, cfg PublishConfig) (PublishStats, error) {
 	c, err := NewClient(ClientConfig{Loopback: true})
 	if err != nil {
