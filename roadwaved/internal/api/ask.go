@@ -15,7 +15,7 @@ import (
 // wrong with them.
 type ask struct {
 	values url.Values
-	flaws  []*Flaw
+	flaws  []*ErrorDetail
 }
 
 func (q *ask) text(name string) string {
@@ -27,7 +27,7 @@ func (q *ask) text(name string) string {
 }
 
 func (q *ask) flaw(name, message string) {
-	q.flaws = append(q.flaws, &Flaw{Message: message, Location: "query." + name})
+	q.flaws = append(q.flaws, &ErrorDetail{Message: message, Location: "query." + name})
 }
 
 // among reads all values of a parameter that can only have some.
@@ -80,7 +80,7 @@ func (q *ask) err() error {
 	return invalid(q.flaws...)
 }
 
-func invalid(flaws ...*Flaw) *Problem {
+func invalid(flaws ...*ErrorDetail) *Problem {
 	p := newProblem(http.StatusUnprocessableEntity, codeOf(422), detailOf(422))
 	p.Errors = flaws
 	return p

@@ -20,35 +20,35 @@ type Listeners interface {
 	Counters(ctx context.Context, liveIDs ...string) map[string]station.Counters
 }
 
-// Place is where a listener is.
-type Place struct {
+// Position is where a listener is.
+type Position struct {
 	_   struct{} `json:"-" additionalProperties:"true"`
 	Lat float64  `json:"lat" minimum:"-90" maximum:"90" doc:"Degrees north (WGS 84)." example:"44.93"`
 	Lon float64  `json:"lon" minimum:"-180" maximum:"180" doc:"Degrees east." example:"4.89"`
 }
 
-// Listener is who begins to listen.
-type Listener struct {
-	_        struct{} `json:"-" additionalProperties:"true"`
-	UserID   string   `json:"user_id,omitempty" maxLength:"200" doc:"Who listens. A token goes before it. Where the service knows people by their tokens, an id without one is noted with a ~ before it, 200 characters in all."`
-	Position *Place   `json:"position,omitempty" doc:"Where they are, if they agreed to say so. Kept in the audit log for 90 days."`
+// JoinRequest is who begins to listen.
+type JoinRequest struct {
+	_        struct{}  `json:"-" additionalProperties:"true"`
+	UserID   string    `json:"user_id,omitempty" maxLength:"200" doc:"Who listens. A token goes before it. Where the service knows people by their tokens, an id without one is noted with a ~ before it, 200 characters in all."`
+	Position *Position `json:"position,omitempty" doc:"Where they are, if they agreed to say so. Kept in the audit log for 90 days."`
 }
 
-// Seat is the place of a listener in the audience.
-type Seat struct {
+// ListenerTicket is the place of a listener in the audience.
+type ListenerTicket struct {
 	ListenerID       string  `json:"listener_id" doc:"Says who sends heartbeats. Nobody else should know it."`
 	HeartbeatSeconds float64 `json:"heartbeat_seconds" minimum:"1" doc:"How often to PUT it; after 30 s without one the listener is counted out." example:"10"`
 }
 
 type joinInput struct {
 	ID   string `path:"live_id" maxLength:"64"`
-	Body Listener
+	Body JoinRequest
 }
 
 type joinOutput struct {
 	CacheControl string `header:"Cache-Control"`
 	Location     string `header:"Location" doc:"Where heartbeats go."`
-	Body         Seat
+	Body         ListenerTicket
 }
 
 func (a *API) join(ctx context.Context, in *joinInput) (*joinOutput, error) {
@@ -71,37 +71,37 @@ func (a *API) join(ctx context.Context, in *joinInput) (*joinOutput, error) {
 	return &joinOutput{
 		CacheControl: "no-store",
 		Location:     "/v1/lives/" + in.ID + "/listeners/" + ticket.ListenerID,
-		Body:         Seat{ListenerID: ticket.ListenerID, HeartbeatSeconds: ticket.Heartbeat.Seconds()},
+		Body:         ListenerTicket{ListenerID: ticket.ListenerID, HeartbeatSeconds: ticket.Heartbeat.Seconds()},
 	}, nil
 }
 
-// Person is who reacts to a live.
-type Person struct {
+// LikeRequest is who likes a live.
+type LikeRequest struct {
 	_      struct{} `json:"-" additionalProperties:"true"`
 	UserID string   `json:"user_id,omitempty" maxLength:"200" doc:"Who it is. A token goes before it. Where the service knows people by their tokens, an id without one is noted with a ~ before it, 200 characters in all."`
 }
 
-// Reacted is what became of a reaction.
-type Reacted struct {
+// ReactionResult is what became of a reaction.
+type ReactionResult struct {
 	First    bool `json:"first" doc:"Whether it was counted: the first of this user to this live."`
 	Counters      // as they were shown last; they follow within 2 s
 }
 
 type likeInput struct {
 	ID   string `path:"live_id" maxLength:"64"`
-	Body Person
+	Body LikeRequest
 }
 
-// Complaint is who reports a live, and why.
-type Complaint struct {
-	Person
+// ReportRequest is who reports a live, and why.
+type ReportRequest struct {
+	LikeRequest
 	_        struct{} `json:"-" additionalProperties:"true"`
 	Category category `json:"category" doc:"What is wrong with the live."`
 }
 
 type reportInput struct {
 	ID   string `path:"live_id" maxLength:"64"`
-	Body Complaint
+	Body ReportRequest
 }
 
 // A category is a reason to report a live.
@@ -119,7 +119,7 @@ func (category) Schema(huma.Registry) *huma.Schema {
 
 type reactOutput struct {
 	CacheControl string `header:"Cache-Control"`
-	Body         Reacted
+	Body         ReactionResult
 }
 
 func (a *API) like(ctx context.Context, in *likeInput) (*reactOutput, error) {
@@ -148,7 +148,7 @@ func (a *API) react(ctx context.Context, s station.Reacting) (_ *reactOutput, er
 		return nil, a.unheard(ctx, "react", ofLive, err)
 	}
 	shown := newCounters(a.config.Audience.Counters(ctx, s.LiveID)[s.LiveID])
-	return &reactOutput{"no-store", Reacted{First: first, Counters: shown}}, nil
+	return &reactOutput{"no-store", ReactionResult{First: first, Counters: shown}}, nil
 }
 
 // An absence says in which words something is unknown, or gone.
@@ -165,7 +165,7 @@ func (a *API) unheard(ctx context.Context, what string, of absence, err error) e
 	switch {
 	case errors.As(err, &invalid):
 		p := newProblem(http.StatusUnprocessableEntity, codeOf(422), invalid.Message)
-		p.Errors = []*Flaw{{Message: invalid.Detail, Location: "body." + invalid.Field}}
+		p.Errors = []*ErrorDetail{{Message: invalid.Detail, Location: "body." + invalid.Field}}
 		return p
 	case errors.Is(err, station.ErrNotFound):
 		return newProblem(http.StatusNotFound, of.unknown, of.message)

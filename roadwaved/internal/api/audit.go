@@ -18,7 +18,7 @@ type AuditEvent struct {
 	LiveID   string            `json:"live_id"`
 	UserID   string            `json:"user_id"`
 	ZoneGeo  string            `json:"zone_geo,omitempty"`
-	Position *Place            `json:"position,omitempty"`
+	Position *Position         `json:"position,omitempty"`
 	Category string            `json:"category,omitempty"`
 	Listened float64           `json:"listened_seconds,omitempty"`
 	Stats    *AuditStats       `json:"stats,omitempty"` // of a live that ended
@@ -47,7 +47,7 @@ func newAuditEvent(e station.Event) AuditEvent {
 		ZoneGeo: e.ZoneGeo, Category: e.Category, Listened: e.Listened.Seconds(),
 	}
 	if p := e.Position; p != nil {
-		out.Position = &Place{Lat: p.Lat, Lon: p.Lon}
+		out.Position = &Position{Lat: p.Lat, Lon: p.Lon}
 	}
 	if s := e.Stats; e.Kind == station.EventLiveEnd {
 		out.Stats = &AuditStats{s.Duration.Seconds(), s.Packets, s.Lost, s.Visits, s.PeakListeners, s.Likes, s.Reports}

@@ -17,7 +17,7 @@ func (a *API) mayTakePart(l *limiter, r *http.Request) error {
 	if r.Method == http.MethodPost { // what has a body
 		if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
 			p := newProblem(http.StatusUnsupportedMediaType, codeOf(415), detailOf(415))
-			p.Errors = []*Flaw{{Message: "expected application/json", Location: "header.Content-Type"}}
+			p.Errors = []*ErrorDetail{{Message: "expected application/json", Location: "header.Content-Type"}}
 			return p
 		}
 	}

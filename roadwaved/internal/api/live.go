@@ -82,8 +82,8 @@ type listLivesInput struct {
 
 // Resolve is how huma learns of what its tags cannot say.
 func (in *listLivesInput) Resolve(huma.Context) (errs []error) {
-	for name, value := range map[string]string{"creator_id": in.CreatorID, "zone_geo": in.ZoneGeo, "tag": in.Tag, "q": in.Text} {
-		if !isText(value) {
+	for _, parameter := range [][2]string{{"creator_id", in.CreatorID}, {"zone_geo", in.ZoneGeo}, {"tag", in.Tag}, {"q", in.Text}} {
+		if name, value := parameter[0], parameter[1]; !isText(value) {
 			errs = append(errs, &huma.ErrorDetail{Message: "expected text in UTF-8", Location: "query." + name})
 		}
 	}

@@ -22,7 +22,7 @@ func (p PageInput) after() (t time.Time, id string, err error) {
 		return p.Before, "", nil
 	}
 	if t, id, err = p.Cursor.read(); err != nil {
-		err = invalid(&Flaw{Message: err.Error(), Location: "query.cursor"})
+		err = invalid(&ErrorDetail{Message: err.Error(), Location: "query.cursor"})
 	}
 	return t, id, err
 }

@@ -18,17 +18,17 @@ import (
 // A Problem is an error as RFC 9457 writes it. Its type is about:blank, so
 // the title is the phrase of the status; programs look at Code.
 type Problem struct {
-	Title  string  `json:"title" doc:"The HTTP status in words, in English." example:"Not Found"`
-	Status int     `json:"status" doc:"The HTTP status." example:"404"`
-	Detail string  `json:"detail" doc:"A sentence for people, in French." example:"Ce live n'existe pas."`
-	Code   string  `json:"code" doc:"A stable word for programs." example:"live-not-found"`
-	Errors []*Flaw `json:"errors,omitempty" doc:"What is wrong with the request, part by part."`
+	Title  string         `json:"title" doc:"The HTTP status in words, in English." example:"Not Found"`
+	Status int            `json:"status" doc:"The HTTP status." example:"404"`
+	Detail string         `json:"detail" doc:"A sentence for people, in French." example:"Ce live n'existe pas."`
+	Code   string         `json:"code" doc:"A stable word for programs." example:"live-not-found"`
+	Errors []*ErrorDetail `json:"errors,omitempty" doc:"What is wrong with the request, part by part."`
 
 	header http.Header // of the answer
 }
 
-// A Flaw is one thing that is wrong with a request.
-type Flaw struct {
+// An ErrorDetail is one thing that is wrong with a request.
+type ErrorDetail struct {
 	Message  string `json:"message" doc:"What is wrong, in English." example:"expected number <= 200"`
 	Location string `json:"location,omitempty" doc:"Where." example:"query.limit"`
 }
@@ -129,14 +129,14 @@ func init() {
 			return p // what failed inside is for the log
 		}
 		for _, err := range errs {
-			flaw := &Flaw{Message: err.Error()}
+			flaw := &ErrorDetail{Message: err.Error()}
 			if d, ok := err.(huma.ErrorDetailer); ok {
 				flaw.Message, flaw.Location = d.ErrorDetail().Message, d.ErrorDetail().Location
 			}
 			p.Errors = append(p.Errors, flaw)
 		}
 		if len(errs) == 0 && msg != "" {
-			p.Errors = append(p.Errors, &Flaw{Message: msg})
+			p.Errors = append(p.Errors, &ErrorDetail{Message: msg})
 		}
 		return p
 	}

@@ -63,9 +63,11 @@ func (c *checkup) run(ctx context.Context) []error {
 		return c.found
 	}
 	c.found = make([]error, len(c.of))
+	var checks sync.WaitGroup
 	for i, one := range c.of {
-		c.found[i] = ping(context.WithoutCancel(ctx), one) // others wait for it too
+		checks.Go(func() { c.found[i] = ping(context.WithoutCancel(ctx), one) }) // others wait for it too
 	}
+	checks.Wait()
 	c.until = time.Now().Add(checkEvery)
 	return c.found
 }

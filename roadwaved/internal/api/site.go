@@ -59,6 +59,6 @@ func isMedia(path string) bool {
 
 func misdirected() *Problem {
 	p := newProblem(http.StatusMisdirectedRequest, "misdirected", "Ce serveur ne répond qu'aux adresses de sa machine, comme http://localhost ou http://127.0.0.1.")
-	p.Errors = []*Flaw{{Message: "expected a loopback host: with --auth open nobody proves who they are, and a page of another site could pass for this one", Location: "header.Host"}}
+	p.Errors = []*ErrorDetail{{Message: "expected a loopback host: with --auth open nobody proves who they are, and a page of another site could pass for this one", Location: "header.Host"}}
 	return p
 }
