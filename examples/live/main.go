@@ -110,6 +110,7 @@ func openStation(address string) (*station, error) {
 	}
 	server, err := whip.NewServer(whip.Config{
 		UDPAddress: "127.0.0.1:0", Loopback: true, // creators on this machine only
+		MaxSessions: 1, // live takes one creator; a station of many makes a live for each
 		OnPublish: func(_ context.Context, creator *whip.Session) error {
 			return media.Copy(live, creator) // returns when the creator stops
 		},
@@ -124,7 +125,7 @@ func openStation(address string) (*station, error) {
 	mux := http.NewServeMux()
 	mux.Handle("/whip", server)
 	mux.Handle("/whip/", server)
-	mux.Handle("/live/", http.StripPrefix("/live", live))
+	mux.Handle("/live/", live)
 	s := &station{url: "http://" + listener.Addr().String(), whip: server, hls: live, web: &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}}
 	go func() { _ = s.web.Serve(listener) }()
 	return s, nil
