@@ -68,7 +68,7 @@ type branch struct {
 	err     error // set before done is closed
 }
 
-// Fanout feeds sinks with the default limits.
+// Fanout feeds sinks with the default limits; see [NewFan].
 func Fanout(sinks ...Sink) *Fan {
 	branches := make([]Branch, len(sinks))
 	for i, s := range sinks {
@@ -77,7 +77,8 @@ func Fanout(sinks ...Sink) *Fan {
 	return NewFan(FanConfig{}, branches...)
 }
 
-// NewFan feeds the given sinks from now on; it owns them and closes them.
+// NewFan feeds the given sinks from now on; it owns them and closes them with
+// itself. Like any [Sink] it takes one live.
 func NewFan(cfg FanConfig, branches ...Branch) *Fan {
 	if cfg.Queue <= 0 {
 		cfg.Queue = 512

@@ -19,7 +19,8 @@ type Source interface {
 // A Sink takes the packets of one live in PTS order. WritePacket is called
 // from one goroutine at a time and may keep the packet but not change its
 // Data. Close finishes what was begun (the last page, the last segment) and is
-// idempotent; WritePacket after Close returns an error.
+// idempotent; WritePacket after Close returns an error. A sink takes one live
+// and is closed with it: the next live gets a new one.
 type Sink interface {
 	WritePacket(Packet) error
 	Close() error

@@ -21,6 +21,7 @@ func TestReadmeCompiles(t *testing.T) {
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/roadwave/roadwave/hls"

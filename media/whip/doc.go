@@ -8,8 +8,12 @@
 // network lets no UDP through. A [Session] is what the application reads:
 //
 //	srv, err := whip.NewServer(whip.Config{
-//		OnPublish: func(ctx context.Context, s *whip.Session) error {
-//			return media.Copy(recorder, s) // returns when the creator stops
+//		OnPublish: func(_ context.Context, s *whip.Session) error {
+//			rec, err := opusrec.Create(s.ID()+".opus", opusrec.Config{}) // one per creator
+//			if err != nil {
+//				return err
+//			}
+//			return media.Copy(rec, s) // returns when the creator stops; closes rec
 //		},
 //	})
 //	http.Handle("/whip", srv)
