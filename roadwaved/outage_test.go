@@ -90,6 +90,26 @@ func TestPostgresAway(t *testing.T) {
 	if end := kinds["live_end"][0]; end.Stats.Visits != int64(joined) || end.Stats.Likes != 1 {
 		t.Errorf("final figures %+v, %d joined", end.Stats, joined)
 	}
+	for _, p := range []*testProcess{d.testProcess, s.workers[0]} {
+		p.tells("PostgreSQL")
+	}
+}
+
+// tells waits until the log has told of each time that a server was away once that
+// it is, and once that it is back.
+func (p *testProcess) tells(server string) {
+	p.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		log := p.logs.String()
+		away, back := strings.Count(log, `level=WARN msg="`+server+` is away: `), strings.Count(log, `level=INFO msg="`+server+` is back"`)
+		if away > 0 && away == back {
+			return
+		}
+		if time.Now().After(deadline) {
+			p.t.Errorf("the log says %d times that %s is away and %d times that it is back", away, server, back)
+			return
+		}
+	}
 }
 
 // Redis away and back empty: lives go on, nobody is counted out, and the count
@@ -146,6 +166,7 @@ func TestRedisAway(t *testing.T) {
 	if leaves := len(s.kinds(creator.id)["leave"]); leaves > 20 {
 		t.Errorf("%d leaves of 20 listeners", leaves)
 	}
+	d.tells("Redis")
 }
 
 // Redis emptied while replays wait and are made: every one is made, once.
@@ -186,6 +207,7 @@ func TestStorageAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.replayOf(creator.id, 2*time.Minute)
+	d.tells("the object store")
 }
 
 // PostgreSQL and Redis away, one after the other: whoever listens through a daemon

@@ -172,7 +172,11 @@ func (d *Desk) remove(b *Broadcast) {
 	ctx, cancel := context.WithTimeout(d.ctx, discardPatience)
 	defer cancel()
 	if err := b.hls.Remove(ctx); err != nil {
-		b.log.Warn("media of an ended live are left to the daily cleaning", "err", err)
+		level := slog.LevelWarn
+		if d.ctx.Err() != nil { // see Close
+			level = slog.LevelDebug
+		}
+		b.log.Log(ctx, level, "media of an ended live are left to the daily cleaning", "err", err)
 	}
 }
 
