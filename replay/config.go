@@ -45,7 +45,7 @@ type Config struct {
 	// SegmentDuration of the HLS segments, 1 s to 60 s; 0 means 10 s.
 	SegmentDuration time.Duration
 
-	// TempDir is where the work is done: one MP3, 115 MB per hour, and a copy
+	// TempDir is where [Maker.Make] works: one MP3, 115 MB per hour, and a copy
 	// of the recording if that is damaged. "" is the system's. A process that
 	// was killed leaves a folder replay-* there.
 	TempDir string

@@ -55,7 +55,11 @@ func (s *Session) tell() {
 		state := s.turns[0]
 		s.turns = s.turns[1:]
 		s.mu.Unlock()
-		s.server.cfg.Logger.Info("session "+state.String(), "session", s.id, "reason", string(s.Reason()))
+		log := s.server.cfg.Logger.With("session", s.id)
+		if reason := s.Reason(); reason != "" {
+			log = log.With("reason", string(reason))
+		}
+		log.Info("session " + state.String())
 		s.server.cfg.OnState(s, state)
 		s.mu.Lock()
 	}
@@ -138,7 +142,7 @@ func (s *Session) end(reason EndReason) {
 func (s *Session) hangUp(running bool) {
 	defer s.server.running.Done()
 	if err := s.pc.GracefulClose(); err != nil {
-		s.server.cfg.Logger.Debug("close peer connection", "session", s.id, "err", err)
+		s.server.cfg.Logger.Debug("connection not closed properly", "session", s.id, "err", err)
 	}
 	if running {
 		<-s.published

@@ -131,7 +131,7 @@ func (c *Catalog) makeDay(ctx context.Context, tx pgx.Tx, d time.Time) error {
 			" FOR VALUES FROM ('"+bound(d)+"') TO ('"+bound(d.Add(day))+"')"); err != nil {
 			return err
 		}
-		c.log.Info("adding a partition to the audit log", "partition", name)
+		c.log.Debug("partition of the audit log added", "partition", name)
 	}
 	return nil
 }
