@@ -101,25 +101,28 @@ type Analysis struct {
 	// Silences that are longer than [Config.SilenceMin], from the end of one sound
 	// to the beginning of the next.
 	Silences []Interval
-	// Removed is what Master cuts out of them.
+	// Removed is what a replay leaves out of them.
 	Removed []Interval
 	// Kept is how long the replay will be.
 	Kept time.Duration
 
-	env     *envelope
-	kept    []span
-	decoder string
+	env  *envelope
+	kept []span
 }
 
 // Analyze decodes a recording and finds out how loud it is and where nothing
-// is to be heard. Any sound file that FFmpeg reads will do. Errors: [ErrEmpty], [ErrSilent],
-// [ErrUnreadable], fs.ErrNotExist, that of ctx.
-func (m *Maker) Analyze(ctx context.Context, recording string) (*Analysis, error) {
-	src, err := m.survey(ctx, recording)
-	if err != nil {
-		return nil, err
-	}
-	return m.analyze(ctx, src, m.report(Analyzing))
+// is to be heard, as [Maker.Make] does first. Any sound file that FFmpeg reads
+// will do; in damaged Ogg Opus, what is missing keeps its time. Errors: [ErrEmpty],
+// [ErrSilent], [ErrUnreadable], fs.ErrNotExist, that of ctx.
+func (m *Maker) Analyze(ctx context.Context, recording string) (a *Analysis, err error) {
+	err = m.inFolder(func(folder string) error {
+		src, err := m.prepare(ctx, recording, folder)
+		if err == nil {
+			a, err = m.analyze(ctx, src, m.report())
+		}
+		return err
+	})
+	return a, err
 }
 
 func (m *Maker) analyze(ctx context.Context, src source, r *reporter) (*Analysis, error) {
@@ -136,7 +139,7 @@ func (m *Maker) analyze(ctx context.Context, src source, r *reporter) (*Analysis
 		return nil, err
 	}
 	env.exact = g.exact
-	a := &Analysis{Duration: blockTime(env.blocks()), Loudness: g.result(), env: env, decoder: src.decoder}
+	a := &Analysis{Duration: blockTime(env.blocks()), Loudness: g.result(), env: env}
 	switch {
 	case env.blocks() < shortest:
 		return nil, fmt.Errorf("%w: %v of sound", ErrEmpty, a.Duration)

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -45,7 +46,7 @@ type Config struct {
 	// SegmentDuration of the HLS segments, 1 s to 60 s; 0 means 10 s.
 	SegmentDuration time.Duration
 
-	// TempDir is where [Maker.Make] works: one MP3, 115 MB per hour, and a copy
+	// TempDir is where the work is done: one MP3, 115 MB per hour, and a copy
 	// of the recording if that is damaged. "" is the system's. A process that
 	// was killed leaves a folder replay-* there.
 	TempDir string
@@ -58,31 +59,21 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-func (c Config) withDefaults() Config {
-	set(&c.Target, -14)
-	set(&c.Tolerance, 0.5)
-	set(&c.TruePeak, -1)
-	set(&c.SilenceMin, 3*time.Second)
-	set(&c.SilenceKeep, 500*time.Millisecond)
-	set(&c.Bitrate, 256)
-	set(&c.SegmentDuration, 10*time.Second)
-	if c.SilenceKeep < 0 {
-		c.SilenceKeep = 0
-	}
+func (c *Config) fill() error {
+	c.Target = cmp.Or(c.Target, -14)
+	c.Tolerance = cmp.Or(c.Tolerance, 0.5)
+	c.TruePeak = cmp.Or(c.TruePeak, -1)
+	c.SilenceMin = cmp.Or(c.SilenceMin, 3*time.Second)
+	c.SilenceKeep = max(cmp.Or(c.SilenceKeep, 500*time.Millisecond), 0)
+	c.Bitrate = cmp.Or(c.Bitrate, 256)
+	c.SegmentDuration = cmp.Or(c.SegmentDuration, 10*time.Second)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	return c
+	return c.check()
 }
 
-func set[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
-}
-
-func (c Config) check() error {
+func (c *Config) check() error {
 	within := func(name string, v, low, high float64) error {
 		if !(v >= low && v <= high) {
 			return fmt.Errorf("replay: %s is %v, it must be between %v and %v", name, v, low, high)
@@ -130,8 +121,7 @@ type Maker struct {
 // New checks the configuration and FFmpeg. The error is [ErrFFmpeg] when that
 // is missing, too old or incomplete, and says what to install.
 func New(ctx context.Context, cfg Config) (*Maker, error) {
-	cfg = cfg.withDefaults()
-	if err := cfg.check(); err != nil {
+	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
 	f, err := findFFmpeg(ctx, cfg.FFmpeg)

@@ -2,13 +2,14 @@
 // again: silences out, loudness as streaming services expect it, an MP3 with its
 // tags and an HLS playlist of it.
 //
-// [Maker.Make] does it all, in three steps that can also be run and repeated
+// [Maker.Make] does it all, in four steps, of which [Maker.Analyze] does the first
 // alone:
 //
-//	Analyze  decodes the recording once: loudness, peaks, silences
-//	Master   decodes it again: cuts, gain, limiter, MP3; then measures the MP3
-//	         and does it over if the result is not within the tolerance
-//	Package  puts the MP3's frames, unchanged, into MPEG-TS segments
+//	analyze  decodes the recording once: loudness, peaks, silences
+//	master   decodes it again: cuts, gain, limiter, MP3
+//	verify   measures the MP3, and has it made again if it is not within the
+//	         tolerance
+//	package  puts the MP3's frames, unchanged, into MPEG-TS segments
 //
 // # Sound
 //

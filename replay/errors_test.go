@@ -145,6 +145,7 @@ func TestDamagedRecordings(t *testing.T) {
 		{"flipped bits", flipped, 11.9, 12.1},
 		{"a hole", append(bytes.Clone(whole[:50_000]), whole[70_000:]...), 11.9, 12.1},
 		{"no headers", whole[1000:], 10, 12.1},
+		{"zeros", slices.Concat(whole[:50_000], make([]byte, 30_000), whole[80_000:]), 11.9, 12.1},
 		{"junk after", append(bytes.Clone(whole), make([]byte, 5000)...), 11.9, 12.1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -159,6 +160,9 @@ func TestDamagedRecordings(t *testing.T) {
 			}
 			if d := result.Recorded.Seconds(); d < c.min || d > c.max || !result.OnTarget {
 				t.Errorf("%.2f s at %.1f LUFS, want %v to %v s", d, result.After.Integrated, c.min, c.max)
+			}
+			if a, err := newMaker(t, Config{}).Analyze(context.Background(), path); err != nil || a.Duration != result.Recorded || a.Kept != result.Duration {
+				t.Errorf("analyzed alone: %+v %v, made: %v of %v", a, err, result.Duration, result.Recorded)
 			}
 			if after, _ := os.ReadFile(path); !bytes.Equal(after, c.content) {
 				t.Error("the recording was changed")

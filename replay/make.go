@@ -36,9 +36,11 @@ type Result struct {
 
 	Before, After Loudness
 	Gain          float64 // dB
-	Reduction     float64 // dB, the limiter's most
-	OnTarget      bool    // see [Mastered.OnTarget]
-	Tries         int
+	Reduction     float64 // dB, the most that the limiter took back; 0 when it was not needed
+	// OnTarget says that loudness and peaks are within [Config.Tolerance] and
+	// [Config.TruePeak]. A sound of a few clicks cannot be.
+	OnTarget bool
+	Tries    int // how often it was encoded
 
 	Audio string // key of the MP3
 	Index string // key of the HLS playlist
@@ -53,30 +55,39 @@ type Result struct {
 // Make makes a replay. Made twice it gives the same objects, so a job that was
 // interrupted anywhere can simply be done again. When ctx is cancelled FFmpeg
 // is killed and no temporary file is left; objects already stored are, without
-// a playlist. Errors: those of [Maker.Analyze], [Maker.Master] and
-// [Maker.Package], those of the store.
-func (m *Maker) Make(ctx context.Context, job Job) (_ Result, err error) {
-	start := time.Now()
+// a playlist. Errors: those of [Maker.Analyze], those of the store, those of the
+// file system.
+func (m *Maker) Make(ctx context.Context, job Job) (result Result, err error) {
 	audio := path.Join(job.Prefix, AudioName)
 	if job.Store == nil || job.Prefix == "" {
 		return Result{}, errors.New("replay: Job.Store and Job.Prefix must be set")
 	} else if err := hls.CheckKey(audio); err != nil { // before the work, not after
 		return Result{}, fmt.Errorf("replay: Job.Prefix: %w", err)
 	}
+	err = m.inFolder(func(folder string) (err error) {
+		result, err = m.make(ctx, job, audio, folder)
+		return err
+	})
+	return result, err
+}
+
+// inFolder does work in a temporary folder that is gone afterwards.
+func (m *Maker) inFolder(work func(folder string) error) (err error) {
 	folder, err := os.MkdirTemp(m.cfg.TempDir, "replay-*")
 	if err != nil {
-		return Result{}, fmt.Errorf("replay: %w", err)
+		return fmt.Errorf("replay: %w", err)
 	}
 	defer func() {
 		if e := os.RemoveAll(folder); e != nil {
 			err = errors.Join(err, fmt.Errorf("replay: %w", e))
 		}
 	}()
-	r := m.report(Analyzing)
-	src, err := m.survey(ctx, job.Recording)
-	if err == nil && src.damaged {
-		src, err = m.repaired(src, folder)
-	}
+	return work(folder)
+}
+
+func (m *Maker) make(ctx context.Context, job Job, audio, folder string) (Result, error) {
+	start, r := time.Now(), m.report()
+	src, err := m.prepare(ctx, job.Recording, folder)
 	if err != nil {
 		return Result{}, err
 	}
@@ -85,7 +96,7 @@ func (m *Maker) Make(ctx context.Context, job Job) (_ Result, err error) {
 		return Result{}, err
 	}
 	mp3 := filepath.Join(folder, AudioName)
-	mastered, err := m.master(ctx, src.path, a, job.Tags, mp3, r)
+	mastered, err := m.master(ctx, src, a, job.Tags, mp3, r)
 	if err != nil {
 		return Result{}, err
 	}

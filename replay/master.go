@@ -2,11 +2,9 @@ package replay
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/roadwave/roadwave/media/loudness"
@@ -27,47 +25,22 @@ const (
 	mostPush = 40.0
 )
 
-// Mastered describes a finished MP3.
-type Mastered struct {
-	Duration time.Duration
-	// Loudness as measured on the finished MP3.
-	Loudness Loudness
-	// Gain in dB that was applied.
-	Gain float64
-	// Reduction in dB is the most that the limiter took back; 0 when it was not
-	// needed.
-	Reduction float64
-	Bytes     int64
-	// Softened is how many peaks that the coding had raised were lowered in the MP3.
-	Softened int
-	// Tries is how often it was encoded.
-	Tries int
-	// OnTarget says that loudness and peaks are within [Config.Tolerance] and
-	// [Config.TruePeak]. A sound of a few clicks cannot be.
-	OnTarget bool
+// mastered describes a finished MP3, as [Result] does.
+type mastered struct {
+	Duration        time.Duration
+	Loudness        Loudness
+	Gain, Reduction float64
+	Bytes           int64
+	Softened        int // peaks that the coding had raised and that were lowered in the MP3
+	Tries           int
+	OnTarget        bool
 }
 
 // settings of one try, in dB.
 type settings struct{ gain, ceiling float64 }
 
-// Master makes an MP3 of a recording that was analyzed and measures it. The file
-// appears under its name only when it is finished; an existing one is
-// replaced. Errors: [ErrUnreadable], those of the file system, that of ctx.
-func (m *Maker) Master(ctx context.Context, recording string, a *Analysis, tags Tags, mp3 string) (Mastered, error) {
-	return m.master(ctx, recording, a, tags, mp3, m.report(Mastering))
-}
-
-func (m *Maker) master(ctx context.Context, recording string, a *Analysis, tags Tags, mp3 string, r *reporter) (out Mastered, err error) {
-	unfinished, err := os.CreateTemp(filepath.Dir(mp3), ".replay-*.mp3")
-	if err != nil {
-		return out, fmt.Errorf("replay: %w", err)
-	}
-	defer func() {
-		err = errors.Join(err, removed(unfinished.Name()))
-	}()
-	if err := unfinished.Close(); err != nil {
-		return out, fmt.Errorf("replay: %w", err)
-	}
+// master makes an MP3 of a recording that was analyzed and measures it.
+func (m *Maker) master(ctx context.Context, src source, a *Analysis, tags Tags, mp3 string, r *reporter) (out mastered, err error) {
 	var (
 		aim     = aim{target: m.cfg.Target}
 		ceiling = m.cfg.TruePeak - headroom
@@ -76,7 +49,7 @@ func (m *Maker) master(ctx context.Context, recording string, a *Analysis, tags 
 		aimed := aim.next()
 		s := settings{a.gainFor(aimed, ceiling), ceiling}
 		tries := out.Tries + 1
-		if out, err = m.try(ctx, recording, a, tags, unfinished.Name(), s, r); err != nil {
+		if out, err = m.try(ctx, src, a, tags, mp3, s, r); err != nil {
 			return out, err
 		}
 		out.Tries = tries
@@ -91,7 +64,7 @@ func (m *Maker) master(ctx context.Context, recording string, a *Analysis, tags 
 	if !out.OnTarget {
 		m.cfg.Logger.Warn("the loudness of a replay is not on target: it is kept as near as it came", "lufs", round(out.Loudness.Integrated), "dbtp", round(out.Loudness.TruePeak))
 	}
-	return out, m.finish(unfinished.Name(), mp3)
+	return out, nil
 }
 
 // An aim is where to aim to hit a target, given where earlier shots went.
@@ -117,30 +90,6 @@ func (a *aim) next() float64 {
 		}
 	}
 	return last.aimed + (a.target-last.hit)/slope
-}
-
-// removed removes a file that may be gone.
-func removed(name string) error {
-	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("replay: %w", err)
-	}
-	return nil
-}
-
-// finish gives the file its name once its bytes are on the disk.
-func (m *Maker) finish(unfinished, mp3 string) error {
-	f, err := os.OpenFile(unfinished, os.O_RDWR, 0)
-	if err != nil {
-		return fmt.Errorf("replay: %w", err)
-	}
-	err = errors.Join(f.Chmod(0o644), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(unfinished, mp3)
-	}
-	if err != nil {
-		return fmt.Errorf("replay: %w", err)
-	}
-	return nil
 }
 
 // gainFor finds the gain in dB with which the kept part reaches a loudness
@@ -178,9 +127,9 @@ func (a *Analysis) gainFor(target, ceiling float64) float64 {
 }
 
 // try encodes with one setting and measures the result.
-func (m *Maker) try(ctx context.Context, recording string, a *Analysis, tags Tags, mp3 string, s settings, r *reporter) (out Mastered, err error) {
+func (m *Maker) try(ctx context.Context, src source, a *Analysis, tags Tags, mp3 string, s settings, r *reporter) (out mastered, err error) {
 	out.Gain = s.gain
-	if out.Reduction, err = m.encode(ctx, recording, a, tags, mp3, s, r); err != nil {
+	if out.Reduction, err = m.encode(ctx, src, a, tags, mp3, s, r); err != nil {
 		return out, err
 	}
 	info, err := os.Stat(mp3)
@@ -208,7 +157,7 @@ func (m *Maker) try(ctx context.Context, recording string, a *Analysis, tags Tag
 }
 
 // encode decodes, cuts, amplifies, limits and encodes, all at once.
-func (m *Maker) encode(ctx context.Context, recording string, a *Analysis, tags Tags, mp3 string, s settings, r *reporter) (reduction float64, err error) {
+func (m *Maker) encode(ctx context.Context, src source, a *Analysis, tags Tags, mp3 string, s settings, r *reporter) (reduction float64, err error) {
 	e, err := m.ffmpeg.encode(ctx, mp3, m.cfg.Bitrate, tags)
 	if err != nil {
 		return 0, err
@@ -216,7 +165,7 @@ func (m *Maker) encode(ctx context.Context, recording string, a *Analysis, tags 
 	gain, ceiling := float32(loudness.Amplitude(s.gain)), float32(loudness.Amplitude(s.ceiling))
 	l := newLimiter(gain, ceiling, a.peaks(ceiling/gain), e.write)
 	edit := newEditor(a.kept, a.env.blocks(), l.write)
-	err = m.ffmpeg.decode(ctx, source{path: recording, decoder: a.decoder}, func(block []float32) error {
+	err = m.ffmpeg.decode(ctx, src, func(block []float32) error {
 		if edit.at%1024 == 0 {
 			r.at(Mastering, edit.at, a.env.blocks())
 		}

@@ -20,9 +20,9 @@ const (
 	mp3Search = 1 << 16
 )
 
-// ErrNotMP3 is returned, wrapped with a reason, for what is not an MP3 as a
+// errNotMP3 is returned, wrapped with a reason, for what is not an MP3 as a
 // replay has it: MPEG-1 Layer III at 48 kHz.
-var ErrNotMP3 = errors.New("replay: not an MP3 at 48 kHz")
+var errNotMP3 = errors.New("replay: not an MP3 at 48 kHz")
 
 // An mp3Frame is the header of a frame (ISO 11172-3 §2.4.1.3).
 type mp3Frame struct {
@@ -107,7 +107,7 @@ func (r *mp3Reader) next() (media.Frame, mp3Frame, error) {
 // finish turns the end of a source that never had a frame into an error.
 func (r *mp3Reader) finish(err error) error {
 	if err == io.EOF && r.first == nil {
-		return fmt.Errorf("%w: it has no frame", ErrNotMP3)
+		return fmt.Errorf("%w: it has no frame", errNotMP3)
 	}
 	return err
 }
@@ -117,7 +117,7 @@ func (r *mp3Reader) finish(err error) error {
 func (r *mp3Reader) sync() (mp3Frame, error) {
 	for skipped := 0; ; {
 		if skipped > mp3Search {
-			return mp3Frame{}, fmt.Errorf("%w: %d bytes without a frame", ErrNotMP3, skipped)
+			return mp3Frame{}, fmt.Errorf("%w: %d bytes without a frame", errNotMP3, skipped)
 		}
 		b, err := r.src.Peek(mp3Header)
 		if len(b) < mp3Header {

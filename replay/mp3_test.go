@@ -87,11 +87,11 @@ func TestMP3Reader(t *testing.T) {
 		{"junk between", slices.Concat(audio[:5*192], junk, audio[5*192:]), whole - 1, nil}, // the frame before is not followed by one
 		{"torn in the last frame", audio[:len(audio)-50], whole - 1, nil},
 		{"torn in a header", audio[:len(audio)-190], whole - 1, nil},
-		{"empty", nil, 0, ErrNotMP3},
-		{"text", []byte("this is not music"), 0, ErrNotMP3},
-		{"tag only", id3, 0, ErrNotMP3},
-		{"torn tag", file[:8], 0, ErrNotMP3},
-		{"zeros", make([]byte, 1<<20), 0, ErrNotMP3},
+		{"empty", nil, 0, errNotMP3},
+		{"text", []byte("this is not music"), 0, errNotMP3},
+		{"tag only", id3, 0, errNotMP3},
+		{"torn tag", file[:8], 0, errNotMP3},
+		{"zeros", make([]byte, 1<<20), 0, errNotMP3},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			frames, err := readMP3(c.file)
@@ -125,7 +125,7 @@ func FuzzMP3Reader(f *testing.F) {
 	f.Add(append([]byte("TAG"), audio[:600]...))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		frames, err := readMP3(b)
-		if err != nil && !errors.Is(err, ErrNotMP3) {
+		if err != nil && !errors.Is(err, errNotMP3) {
 			t.Fatal(err)
 		}
 		size := 0

@@ -13,13 +13,8 @@ import (
 	"github.com/roadwave/roadwave/media"
 )
 
-// Package puts the frames of an MP3, unchanged, into MPEG-TS segments under a
-// prefix of a store, with the playlist <prefix>/index.m3u8 last. The MP3 must be
-// MPEG-1 Layer III at 48 kHz, as Master makes it, or the error is [ErrNotMP3].
-func (m *Maker) Package(ctx context.Context, mp3 string, store hls.Store, prefix string) (hls.VOD, error) {
-	return m.pack(ctx, mp3, store, prefix, m.report(Packaging))
-}
-
+// pack puts the frames of an MP3, unchanged, into MPEG-TS segments under a
+// prefix of a store, with the playlist <prefix>/index.m3u8 last.
 func (m *Maker) pack(ctx context.Context, mp3 string, store hls.Store, prefix string, r *reporter) (_ hls.VOD, err error) {
 	f, err := os.Open(mp3)
 	if err != nil {
@@ -46,7 +41,7 @@ func (m *Maker) pack(ctx context.Context, mp3 string, store hls.Store, prefix st
 func describe(f io.ReadSeeker) (media.Track, error) {
 	_, header, err := newMP3Reader(f).next()
 	if err == io.EOF {
-		err = fmt.Errorf("%w: it has no frame", ErrNotMP3)
+		err = fmt.Errorf("%w: it has no frame", errNotMP3)
 	}
 	if err == nil {
 		_, err = f.Seek(0, io.SeekStart)

@@ -36,13 +36,10 @@ type Progress struct {
 type reporter struct {
 	tell  func(Progress)
 	start time.Time
-	from  float64 // fraction at the start
 	last  Progress
 }
 
-func (m *Maker) report(first Step) *reporter {
-	return &reporter{tell: m.cfg.Progress, start: time.Now(), from: share[first].begin}
-}
+func (m *Maker) report() *reporter { return &reporter{tell: m.cfg.Progress, start: time.Now()} }
 
 // at says that done of all of a step are done; all may be 0 for unknown.
 func (r *reporter) at(step Step, done, all int) {
@@ -57,8 +54,8 @@ func (r *reporter) at(step Step, done, all int) {
 	if step == r.last.Step && p.Fraction < r.last.Fraction+0.01 && p.Fraction >= r.last.Fraction && part < 1 {
 		return
 	}
-	if gained := p.Fraction - r.from; gained > 0.02 {
-		p.Remaining = time.Duration(float64(time.Since(r.start)) / gained * (1 - p.Fraction))
+	if p.Fraction > 0.02 {
+		p.Remaining = time.Duration(float64(time.Since(r.start)) / p.Fraction * (1 - p.Fraction))
 	}
 	if p != r.last {
 		r.last = p

@@ -25,6 +25,16 @@ type source struct {
 
 const concealing = "libopus"
 
+// prepare surveys a recording; if it is damaged, the source is a whole copy of it in
+// folder.
+func (m *Maker) prepare(ctx context.Context, path, folder string) (source, error) {
+	s, err := m.survey(ctx, path)
+	if err != nil || !s.damaged {
+		return s, err
+	}
+	return m.repaired(s, folder)
+}
+
 // survey reads through a recording without decoding it. What is not Ogg Opus is
 // left to FFmpeg.
 func (m *Maker) survey(ctx context.Context, path string) (s source, err error) {
