@@ -1,6 +1,7 @@
 package opusrec
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -48,20 +49,11 @@ const (
 	defaultPreSkip  = 312
 )
 
-func (c *Config) complete() error {
-	if c.Channels == 0 {
-		c.Channels = defaultChannels
-	}
-	if c.PreSkip == 0 {
-		c.PreSkip = defaultPreSkip
-	}
-	c.PreSkip = max(c.PreSkip, 0)
-	if c.PageDuration == 0 {
-		c.PageDuration = time.Second
-	}
-	if c.MaxGap == 0 {
-		c.MaxGap = time.Hour
-	}
+func (c *Config) fill() error {
+	c.Channels = cmp.Or(c.Channels, defaultChannels)
+	c.PreSkip = max(cmp.Or(c.PreSkip, defaultPreSkip), 0)
+	c.PageDuration = cmp.Or(c.PageDuration, time.Second)
+	c.MaxGap = cmp.Or(c.MaxGap, time.Hour)
 	for c.Serial == 0 {
 		c.Serial = rand.Uint32()
 	}

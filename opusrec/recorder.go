@@ -70,7 +70,7 @@ type Stats struct {
 // Create begins a recording and makes its header durable. It never overwrites:
 // where path exists the error is [fs.ErrExist].
 func Create(path string, cfg Config) (*Recorder, error) {
-	if err := cfg.complete(); err != nil {
+	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
 	tags, err := cfg.Tags.packet()

@@ -367,7 +367,7 @@ func (d *disk) Close() error {
 
 func recordOn(t *testing.T, d *disk, cfg Config) *Recorder {
 	t.Helper()
-	if err := cfg.complete(); err != nil {
+	if err := cfg.fill(); err != nil {
 		t.Fatal(err)
 	}
 	r, err := record("live.opus", d, cfg, newHead(2, 312).raw, []byte(tagsMagic))

@@ -180,7 +180,7 @@ func rewrite(f *os.File, path string, found *Reader) error {
 		}
 	}
 	cfg := Config{Serial: found.serial, SyncInterval: -1, MaxGap: media.Duration(holeLimit)}
-	if err := cfg.complete(); err != nil {
+	if err := cfg.fill(); err != nil {
 		return err
 	}
 	temporary := path + recoverSuffix

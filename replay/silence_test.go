@@ -10,8 +10,7 @@ import (
 // measureSound is Analyze without FFmpeg.
 func measureSound(t testing.TB, cfg Config, s sound) *Analysis {
 	t.Helper()
-	cfg = cfg.withDefaults()
-	if err := cfg.check(); err != nil {
+	if err := cfg.fill(); err != nil {
 		t.Fatal(err)
 	}
 	env, g := &envelope{}, newGauge(0)

@@ -183,8 +183,7 @@ func newMaker(t testing.TB, cfg Config) *Maker {
 	if cfg.TempDir == "" {
 		cfg.TempDir = t.TempDir()
 	}
-	cfg = cfg.withDefaults()
-	if err := cfg.check(); err != nil {
+	if err := cfg.fill(); err != nil {
 		t.Fatal(err)
 	}
 	f, err := found()
