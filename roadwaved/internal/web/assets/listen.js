@@ -232,7 +232,7 @@ for (const name of ['play', 'pause', 'playing', 'waiting', 'ended', 'canplay', '
 setInterval(refresh, 1000);
 player.addEventListener('trouble', () => {
   trouble = true;
-  if (over && player.ahead === 0) quiet();
+  if (over && player.dry) quiet();
   refresh();
 });
 player.addEventListener('fine', () => { trouble = false; });

@@ -68,7 +68,7 @@ export class Player extends EventTarget {
     }
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
-      if (this.ahead > 0) { // what was fetched before is heard meanwhile
+      if (!this.dry) { // what was fetched before is heard meanwhile
         this.#hls.startLoad(-1);
         return;
       }
@@ -89,13 +89,14 @@ export class Player extends EventTarget {
     return seekable.length ? seekable.end(seekable.length - 1) - currentTime : undefined;
   }
 
-  // ahead is how many seconds can be heard without the network.
-  get ahead() {
+  // dry is when nothing is left to hear without the network. Browsers stop a
+  // little before the end of what they have.
+  get dry() {
     const { buffered, currentTime } = this.audio;
     for (let i = 0; i < buffered.length; i++) {
-      if (buffered.start(i) <= currentTime && currentTime < buffered.end(i)) return buffered.end(i) - currentTime;
+      if (buffered.start(i) <= currentTime && buffered.end(i) > currentTime + 0.5) return false;
     }
-    return 0;
+    return true;
   }
 
   // holdBack is how far behind live the playlist wants players to stay.
