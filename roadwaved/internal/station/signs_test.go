@@ -151,7 +151,7 @@ func TestLimitWithoutBoard(t *testing.T) {
 			return err
 		}
 		cfg.Node = "dead"
-		dead, _ := st.remote(t, cfg)
+		dead, last := st.remote(t, cfg)
 		kill := running(t, dead.Run)
 		cfg.Node = "a"
 		a, way := st.remote(t, cfg)
@@ -167,6 +167,7 @@ func TestLimitWithoutBoard(t *testing.T) {
 		}
 		st.board.fail(errAway)
 		st.nodes.fail(errAway)
+		last.catalog.cut.fail(errAway) // no goodbye
 		kill()
 		for _, h := range []*house{a, b} {
 			if err := open(h); err != nil {
