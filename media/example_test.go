@@ -2,20 +2,24 @@ package media_test
 
 import (
 	"fmt"
+	"log"
 	"time"
 
 	"github.com/roadwave/roadwave/media"
+	"github.com/roadwave/roadwave/media/mediatest"
+	"github.com/roadwave/roadwave/media/opus"
 )
 
 // Two sinks, one source: neither sink waits for the other.
 func Example() {
-	src := &source{packets: []media.Packet{packet(0), packet(1), packet(2)}, err: errEOF}
-	recording, live := &sink{}, &sink{}
-	if err := media.Copy(media.Fanout(recording, live), src); err != nil {
-		fmt.Println(err)
+	voice := mediatest.Speech(mediatest.Voice{}, -20, time.Second)
+	creator := mediatest.Packets(mediatest.EncodeOpus(voice, opus.EncoderConfig{})...)
+	recording, live := new(mediatest.Recorder), new(mediatest.Recorder) // opusrec.Recorder, hls.Live
+	if err := media.Copy(media.Fanout(recording, live), creator); err != nil {
+		log.Fatal(err)
 	}
-	fmt.Println(len(recording.packets), len(live.packets))
-	// Output: 3 3
+	fmt.Println(len(recording.Packets()), len(live.Packets()))
+	// Output: 50 50
 }
 
 // The second of three packets never arrives. The third waits for it, no longer

@@ -10,17 +10,24 @@ import (
 
 	"github.com/roadwave/roadwave/media"
 	"github.com/roadwave/roadwave/media/mediatest"
+	"github.com/roadwave/roadwave/media/opus"
 	"github.com/roadwave/roadwave/media/whip"
 )
 
-// A server hands each live to a sink; a publisher sends one.
+// speech stands for somebody who speaks for d.
+func speech(d time.Duration) media.Source {
+	voice := mediatest.Speech(mediatest.Voice{}, -20, d)
+	return mediatest.Packets(mediatest.EncodeOpus(voice, opus.EncoderConfig{Bitrate: 48000})...)
+}
+
+// A server hands each live to a sink of its own; a publisher sends one.
 func Example() {
-	recorder := new(mediatest.Recorder) // any media.Sink: opusrec.Recorder, hls.Live, media.Fan
 	ended := make(chan whip.EndReason, 1)
 	server, err := whip.NewServer(whip.Config{
 		UDPAddress: "127.0.0.1:0", Loopback: true, // creators on this machine only
 		OnPublish: func(_ context.Context, s *whip.Session) error {
-			err := media.Copy(recorder, s) // returns when the creator stops
+			recorder := new(mediatest.Recorder) // any media.Sink: opusrec.Recorder, hls.Live, media.Fan
+			err := media.Copy(recorder, s)      // returns when the creator stops
 			ended <- s.Reason()
 			return err
 		},
@@ -35,8 +42,7 @@ func Example() {
 	web := httptest.NewServer(mux)
 	defer web.Close()
 
-	sound := mediatest.Packets(numbered(50)...) // a second of Opus
-	stats, err := whip.Publish(context.Background(), web.URL+"/whip", sound, whip.PublishConfig{})
+	stats, err := whip.Publish(context.Background(), web.URL+"/whip", speech(time.Second), whip.PublishConfig{})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -73,7 +79,7 @@ func ExampleConfig_admit() {
 
 	web := httptest.NewServer(server)
 	defer web.Close()
-	_, err = whip.Publish(context.Background(), web.URL+"/whip", mediatest.Packets(), whip.PublishConfig{})
+	_, err = whip.Publish(context.Background(), web.URL+"/whip", speech(time.Second), whip.PublishConfig{})
 	fmt.Println(err)
 	// Output:
 	// whip: refused with 503 station-full: Capacité maximale atteinte. Veuillez réessayer dans quelques minutes
@@ -96,7 +102,7 @@ func ExampleClient() {
 	sent := make(chan int)
 	for range 3 {
 		go func() {
-			stats, err := client.Publish(context.Background(), web.URL+"/whip", mediatest.Packets(numbered(10)...), whip.PublishConfig{Token: "a creator"})
+			stats, err := client.Publish(context.Background(), web.URL+"/whip", speech(200*time.Millisecond), whip.PublishConfig{Token: "a creator"})
 			if err != nil {
 				log.Print(err)
 			}
