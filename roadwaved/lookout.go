@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,6 +32,7 @@ type lookout struct {
 	log      *slog.Logger
 	services []*service
 	doubted  time.Time // when a complaint last made it look
+	mended   time.Time // when a service was last found to be back
 
 	mu   sync.Mutex
 	held chan complaint // nil while nobody looks
@@ -44,8 +46,8 @@ type service struct {
 	ping    func(context.Context) error
 	waiting func() []any // what waits for it, for the log; nil: nobody knows
 
-	failed time.Time // since when it does not answer; zero while it does
-	told   time.Time // when people were last told so; zero before
+	since time.Time // when it was first found away; zero while it is there
+	told  time.Time // when people were last told so
 }
 
 // run looks after the services until ctx ends.
@@ -57,41 +59,40 @@ func (l *lookout) run(ctx context.Context) error {
 	defer l.close()
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	l.look(ctx, true)
+	l.look(ctx)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			l.look(ctx, false)
+			l.look(ctx)
 		case c := <-held:
-			c.settle(l.explains(ctx))
+			c.settle(l.explains(ctx, c.record.Time))
 		}
 	}
 }
 
-// explains tells whether a service is away, and looks if none was.
-func (l *lookout) explains(ctx context.Context) bool {
+// explains tells whether something of then failed for a service that is away, or
+// was; it looks if none is known to be.
+func (l *lookout) explains(ctx context.Context, then time.Time) bool {
+	if then.Before(l.mended) {
+		return true
+	}
 	if !l.away() && time.Since(l.doubted) >= doubtEvery {
-		l.look(ctx, true)
+		l.look(ctx)
 		l.doubted = time.Now()
 	}
 	return l.away()
 }
 
-// away tells whether people know of a service that is away.
+// away tells whether a service is known to be away.
 func (l *lookout) away() bool {
-	for _, s := range l.services {
-		if !s.told.IsZero() {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(l.services, func(s *service) bool { return !s.since.IsZero() })
 }
 
-// look asks all services whether they are there. One that fails to answer once
-// may only be slow: unless there are signs that it is away, it is asked again.
-func (l *lookout) look(ctx context.Context, signs bool) {
+// look asks all services whether they are there, and tells people what changed.
+func (l *lookout) look(ctx context.Context) {
+	began := time.Now()
 	answers := make([]error, len(l.services))
 	var asking sync.WaitGroup
 	for i, s := range l.services {
@@ -106,34 +107,29 @@ func (l *lookout) look(ctx context.Context, signs bool) {
 		return // which is why they failed
 	}
 	for i, s := range l.services {
-		s.note(l.log, answers[i], signs, time.Now())
+		switch err := answers[i]; {
+		case err != nil:
+			s.fails(l.log, began, err)
+		case !s.since.IsZero():
+			l.log.Info(s.name+" is back", s.figures("after", time.Since(s.since).Round(time.Second))...)
+			s.since, l.mended = time.Time{}, time.Now()
+		}
 	}
 }
 
-// note takes down what a service answered, and tells people what they should know.
-func (s *service) note(log *slog.Logger, err error, signs bool, now time.Time) {
-	again := !s.failed.IsZero()
-	switch {
-	case err == nil && !s.told.IsZero():
-		log.Info(s.name+" is back", s.figures("after", now.Sub(s.failed).Round(time.Second))...)
-		fallthrough
-	case err == nil:
-		s.failed, s.told = time.Time{}, time.Time{}
-		return
-	case !again:
-		s.failed = now
-	}
+// fails says that a service does not answer, the first time and then now and again.
+func (s *service) fails(log *slog.Logger, now time.Time, err error) {
 	level, state := slog.LevelWarn, " is away: "
 	if !errors.Is(err, station.ErrAway) {
 		level, state = slog.LevelError, " cannot be used, look at --"+s.flag+" ("+envName(s.flag)+"): "
 	}
 	switch {
-	case s.told.IsZero() && (signs || again):
+	case s.since.IsZero():
+		s.since, s.told = now, now
 		log.Log(context.Background(), level, s.name+state+s.effect, "err", err)
+	case now.Sub(s.told) >= remindEvery:
 		s.told = now
-	case !s.told.IsZero() && now.Sub(s.told) >= remindEvery:
-		log.Log(context.Background(), level, s.name+" is still away", s.figures("for", now.Sub(s.failed).Round(time.Second), "err", err)...)
-		s.told = now
+		log.Log(context.Background(), level, s.name+" is still away", s.figures("for", now.Sub(s.since).Round(time.Second), "err", err)...)
 	}
 }
 

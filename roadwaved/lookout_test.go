@@ -84,18 +84,6 @@ func TestLookoutIsTheOneVoice(t *testing.T) {
 		`INFO msg="PostgreSQL is back" after=6m43s audit_entries=3`)
 }
 
-// One answer that fails to come says nothing, unless a part misses it as well.
-func TestLookoutAsksAgain(t *testing.T) {
-	check(t, lookOut(t, func(l *lookoutTest) {
-		l.answers(errDown)
-		time.Sleep(lookEvery)
-		l.answers(nil)
-		time.Sleep(lookEvery)
-		l.answers(errDown)
-		time.Sleep(2 * lookEvery)
-	}), `WARN msg="PostgreSQL is away: lives go on" err="`+errDown.Error()+`"`)
-}
-
 // A part that misses a server which answers the lookout is heard.
 func TestLookoutLetsPass(t *testing.T) {
 	check(t, lookOut(t, func(l *lookoutTest) {
