@@ -29,13 +29,13 @@ var (
 // goroutines of their own, and whatever becomes of them the Opus rendition goes
 // on. After Close the live stays readable, its playlists ended, until Remove.
 type Live struct {
-	config Config
-	shape  shape
-	opus   *rendition
-	rungs  []*rendition
-	first  *rendition // of index.m3u8
-	ladder *ladder    // nil without rungs
-	ships  []*ship    // one per rendition, opus first; nil without a Store
+	config    Config
+	shape     shape
+	opus      *rendition
+	rungs     []*rendition
+	first     *rendition  // of index.m3u8
+	ladder    *ladder     // nil without rungs
+	uploaders []*uploader // one per rendition, opus first; nil without a Store
 
 	index, opusIndex atomic.Pointer[resource] // multivariant playlists
 	edge             atomic.Int64             // newest Opus segment, -1 before the first
@@ -51,8 +51,8 @@ type Live struct {
 	closed bool
 	next   int64 // PTS of the next packet
 
-	indexes  indexes
-	shipping shipping
+	indexes      indexes
+	indexUploads indexUploads
 }
 
 // NewLive makes a live that is ready for its first packet.
@@ -107,7 +107,7 @@ func (l *Live) makeRenditions() error {
 			l.rungs = append(l.rungs, r)
 		}
 		if l.config.Store != nil {
-			l.ships = append(l.ships, newShip(l, r))
+			l.uploaders = append(l.uploaders, newUploader(l, r))
 		}
 	}
 	l.first = l.opus
@@ -178,8 +178,8 @@ func (l *Live) sealed(i int, r *rendition, s *segment, v variant) {
 			l.publishIndexes()
 		}
 	}
-	if l.ships != nil {
-		l.ships[i].send(s)
+	if l.uploaders != nil {
+		l.uploaders[i].send(s)
 	}
 	l.changes.announce()
 	if r != l.opus {
@@ -187,8 +187,8 @@ func (l *Live) sealed(i int, r *rendition, s *segment, v variant) {
 	}
 	for j, rung := range l.rungs { // those that nobody writes grow old all the same
 		rung.age(l.edge.Load())
-		if l.ships != nil {
-			l.ships[j+1].nudge()
+		if l.uploaders != nil {
+			l.uploaders[j+1].nudge()
 		}
 	}
 }
@@ -217,8 +217,8 @@ func (l *Live) Stats() Stats {
 		Waiting:  int(l.waiting.Load()),
 		Late:     l.late.Load(),
 	}
-	for _, ship := range l.ships {
-		s.Unstored += ship.backlog()
+	for _, u := range l.uploaders {
+		s.Unstored += u.backlog()
 	}
 	return s
 }
@@ -254,8 +254,8 @@ func (l *Live) Close() error {
 		l.ladder.notify()
 		err = errors.Join(err, l.ladder.wait(ctx))
 	}
-	for _, s := range l.ships {
-		err = errors.Join(err, s.close(ctx))
+	for _, u := range l.uploaders {
+		err = errors.Join(err, u.close(ctx))
 	}
 	return err
 }
@@ -269,16 +269,16 @@ func (l *Live) Remove(ctx context.Context) error {
 	if l.ladder != nil {
 		err = l.ladder.stop(ctx)
 	}
-	for _, s := range l.ships {
-		s.cancel() // what it still carries would only be deleted
+	for _, u := range l.uploaders {
+		u.cancel() // what it still carries would only be deleted
 	}
 	err = errors.Join(err, l.Close())
 	if l.config.Store == nil {
 		return err
 	}
-	for _, s := range l.ships {
-		if s.started() {
-			err = errors.Join(err, s.wait(ctx)) // or it would come after the deletion
+	for _, u := range l.uploaders {
+		if u.started() {
+			err = errors.Join(err, u.wait(ctx)) // or it would come after the deletion
 		}
 	}
 	for info, e := range l.config.Store.List(ctx, l.config.Prefix+"/") {

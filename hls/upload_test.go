@@ -288,9 +288,9 @@ func TestStoreThatBlocks(t *testing.T) {
 		if got := l.edge.Load(); got != 149 {
 			t.Errorf("the live stopped at segment %d", got)
 		}
-		l.ships[0].mu.Lock()
-		waiting, queued := l.ships[0].waiting, len(l.ships[0].queue)
-		l.ships[0].mu.Unlock()
+		l.uploaders[0].mu.Lock()
+		waiting, queued := l.uploaders[0].waiting, len(l.uploaders[0].queue)
+		l.uploaders[0].mu.Unlock()
 		if waiting > l.shape.window || queued > 2*l.shape.window {
 			t.Errorf("%d segments wait in memory, %d in the queue", waiting, queued)
 		}
