@@ -12,13 +12,12 @@ import (
 
 const module = "github.com/roadwave/roadwave/"
 
-// A rule says what the packages below a folder may import of this module, and
-// which outside libraries belong to one folder alone.
+// directions says what a folder and those below it may import of this module.
 var directions = []struct {
 	folder string
 	allows []string // folders of this module, besides itself
 }{
-	{"media", nil}, // and its own subfolders import down only, see below
+	{"media", nil},
 	{"media/whip", []string{"media"}},
 	{"media/opus", []string{"media"}},
 	{"media/aac", []string{"media", "media/transcode"}},
@@ -44,7 +43,8 @@ var directions = []struct {
 	{"roadwaved/internal/relive", []string{"roadwaved/internal/station", "hls", "opusrec", "replay"}},
 }
 
-// owners says who alone may import a library, by its prefix.
+// owners says who alone may import a library, by its prefix; a space ends the name
+// of one that is alone.
 var owners = map[string][]string{
 	"github.com/pion/":            {"media/whip"},
 	"github.com/tphakala/go-opus": {"media/opus"},
@@ -63,6 +63,8 @@ var owners = map[string][]string{
 	"github.com/danielgtaylor/":   {"roadwaved/internal/api"},
 	"os/exec": {"replay", "media/mediatest", "examples",
 		"roadwaved/deploy", "roadwaved/internal/redis/redistest", "roadwaved/internal/postgres/postgrestest", "roadwaved/internal/objects/objectstest"},
+	"net ": {"media/whip", "media/mediatest", "roadwaved", "roadwaved/internal/api", "roadwaved/internal/postgres", "roadwaved/internal/redis",
+		"roadwaved/internal/objects", "roadwaved/deploy", "examples"},
 	"net/http": {"media/whip", "hls", "roadwaved", "roadwaved/internal/api", "roadwaved/internal/web", "roadwaved/internal/onair", "roadwaved/internal/auth",
 		"roadwaved/internal/objects", "roadwaved/deploy", "examples"},
 }
@@ -87,7 +89,7 @@ func TestImportDirections(t *testing.T) {
 				t.Errorf("media imports %s, it promises the standard library only", imp)
 			}
 			for library, allowed := range owners {
-				if strings.HasPrefix(imp, library) && !slices.ContainsFunc(allowed, func(a string) bool { return below(folder, a) }) {
+				if strings.HasPrefix(imp+" ", library) && !slices.ContainsFunc(allowed, func(a string) bool { return below(folder, a) }) {
 					t.Errorf("%s imports %s, which belongs to %s", folder, imp, strings.Join(allowed, ", "))
 				}
 			}
@@ -102,11 +104,16 @@ func checkInner(t *testing.T, folder, inner string) {
 	if folder == wiring || folder == stackProgram || strings.HasPrefix(folder, "examples/") {
 		return
 	}
+	support := strings.HasSuffix(folder, "test")
+	if folder == "media" || strings.HasSuffix(inner, "test") && !support {
+		t.Errorf("%s imports %s: media is below everything, and support for tests is for tests", folder, inner)
+		return
+	}
 	for _, d := range slices.Backward(directions) {
 		if folder != d.folder && !strings.HasPrefix(folder, d.folder+"/") {
 			continue
 		}
-		if strings.HasSuffix(folder, "test") && inner == "media/mediatest" {
+		if support && inner == "media/mediatest" {
 			return // support for tests, by name
 		}
 		if inner != d.folder && !strings.HasPrefix(inner, d.folder+"/") && !slices.Contains(d.allows, inner) {
