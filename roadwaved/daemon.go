@@ -220,7 +220,9 @@ func (d *daemon) openArchive(context.Context) (err error) {
 	return err
 }
 
-// A job whose worker died is taken up again after at most these two together.
+// The catalog lets go of the job of a worker that died after jobLease. The queue
+// delivers it again after 71 s at most; what the queue does not know is asked for
+// at the next reconcileInterval.
 const (
 	jobLease          = 30 * time.Second
 	reconcileInterval = 15 * time.Second
