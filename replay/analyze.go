@@ -33,6 +33,11 @@ type Loudness struct {
 	Momentary []float32 `json:"-"`
 }
 
+// String leaves Momentary out: ten numbers a second would fill a log.
+func (l Loudness) String() string {
+	return fmt.Sprintf("%.1f LUFS, %.1f LU, %.1f dBTP", l.Integrated, l.Range, l.TruePeak)
+}
+
 // A gauge measures a sound block by block. It is a [loudness.Meter] taken
 // apart: the envelope needs its inside, and filtering twice would cost.
 type gauge struct {

@@ -2,9 +2,11 @@ package replay
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/roadwave/roadwave/hls"
@@ -45,6 +47,14 @@ func TestLoudnessOfEverySound(t *testing.T) {
 				t.Errorf("the MP3 has %.1f LUFS and %.1f dBTP", integrated, peak)
 			}
 		})
+	}
+}
+
+// A result that is printed must not fill a screen.
+func TestLoudnessIsPrintedInShort(t *testing.T) {
+	got := fmt.Sprintf("%+v", Result{After: Loudness{Integrated: -14.02, Range: 6, TruePeak: -1.5, Momentary: make([]float32, 36_000)}})
+	if !strings.Contains(got, "After:-14.0 LUFS, 6.0 LU, -1.5 dBTP ") || len(got) > 1000 {
+		t.Errorf("%.1000s", got)
 	}
 }
 
