@@ -11,6 +11,8 @@ import (
 	"github.com/roadwave/roadwave/replay"
 )
 
+// These examples are compiled, not run: go test passes without FFmpeg.
+
 // The whole way: a recording in, an MP3 and an HLS playlist in a folder out.
 func ExampleMaker_Make() {
 	ctx := context.Background()
@@ -34,10 +36,10 @@ func ExampleMaker_Make() {
 	case err != nil:
 		log.Fatal(err)
 	}
-	fmt.Printf("%s: %v, %.1f LUFS\n", result.Index, result.Duration, result.After.Integrated)
+	fmt.Printf("%s: %v, %v\n", result.Index, result.Duration, result.After)
 }
 
-// The steps alone: what is in a recording, without making anything.
+// What is in a recording, without making anything.
 func ExampleMaker_Analyze() {
 	ctx := context.Background()
 	maker, err := replay.New(ctx, replay.Config{SilenceMin: 5 * time.Second})
@@ -48,7 +50,7 @@ func ExampleMaker_Analyze() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Printf("%v at %.1f LUFS\n", analysis.Duration, analysis.Loudness.Integrated)
+	fmt.Printf("%v, %v\n", analysis.Duration, analysis.Loudness)
 	for _, s := range analysis.Removed {
 		fmt.Printf("nothing to hear from %v to %v\n", s.Begin, s.End)
 	}
