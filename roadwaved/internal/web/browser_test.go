@@ -189,3 +189,43 @@ func mounted(t *testing.T, s http.Handler) http.Handler {
 	}
 	return mux
 }
+
+// TestMicrophoneUnplugged opens a microphone again, on air, after the first one
+// has gone. The connection is made up; the microphones are Chromium's.
+func TestMicrophoneUnplugged(t *testing.T) {
+	server := httptest.NewServer(mounted(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == "POST" {
+			w.Header().Set("Location", "/whip/a")
+			w.WriteHeader(201)
+		}
+	})))
+	defer server.Close()
+	tab := webtest.Open(t, "").Tab(t, 360, 760)
+	tab.Expect("404")
+	tab.Go(server.URL + "/studio")
+	webtest.Eval[bool](tab, `(() => {
+		const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+		navigator.mediaDevices.getUserMedia = async (wanted) => window.opened = await open(wanted);
+		window.sent = null;
+		window.RTCPeerConnection = class extends EventTarget {
+			addTransceiver(track) {
+				window.sent = track;
+				return { setCodecPreferences() {}, sender: { replaceTrack: async (other) => { window.sent = other; }, getParameters: () => ({}), setParameters: async () => {}, getStats: async () => new Map() } };
+			}
+			async createOffer() { return { type: 'offer', sdp: '' }; }
+			async setLocalDescription() {}
+			async setRemoteDescription() {
+				this.connectionState = 'connected';
+				this.dispatchEvent(new Event('connectionstatechange'));
+			}
+			close() {}
+		};
+		return true;
+	})()`)
+	tab.Click("go")
+	tab.Wait(20*time.Second, `document.getElementById('main').dataset.state == 'onair'`)
+	webtest.Eval[bool](tab, `(() => { const [track] = opened.getAudioTracks(); track.stop(); return track.dispatchEvent(new Event('ended')); })()`)
+	tab.Wait(10*time.Second, `document.getElementById('warning').textContent.startsWith('Le micro s’est arrêté.')`)
+	tab.Click("open-mic")
+	tab.Wait(10*time.Second, `sent.readyState == 'live' && sent == opened.getAudioTracks()[0] && document.getElementById('warning').hidden && document.getElementById('open-mic').hidden`)
+}
