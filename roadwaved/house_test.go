@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/roadwave/roadwave/media"
+	"github.com/roadwave/roadwave/media/mediatest"
 	"github.com/roadwave/roadwave/media/whip"
 	"github.com/roadwave/roadwave/roadwaved/deploy"
 	"github.com/roadwave/roadwave/roadwaved/deploy/deploytest"
@@ -203,7 +205,7 @@ func TestDeadDaemon(t *testing.T) {
 	first, second := s.daemonOn(data, patience...), s.daemon(patience...)
 	cut := s.daemon(append(patience, "--redis-url", "redis://"+way.addr)...)
 	s.worker()
-	goesOn := cut.publish(programme(4*time.Minute), "title=Isol%C3%A9", nil)
+	goesOn := cut.publish(endless(), "title=Isol%C3%A9", nil)
 	creator := first.publish(programme(20*time.Second), "title=Perdu", nil)
 	time.Sleep(6 * time.Second)
 	way.cut()
@@ -229,6 +231,20 @@ func TestDeadDaemon(t *testing.T) {
 	if r := second.replayOf(creator.id, 2*time.Minute); r.DurationSeconds < 4 {
 		t.Errorf("the replay lasts %.1f s", r.DurationSeconds)
 	}
+}
+
+// endless is a live that lasts longer than a test, of which ten seconds are encoded.
+func endless() media.Source {
+	part := spoken(10 * time.Second)
+	var packets []media.Packet
+	for len(packets) < 180*len(part) {
+		at := int64(len(packets))
+		for _, p := range part {
+			p.PTS += at * int64(p.Duration)
+			packets = append(packets, p)
+		}
+	}
+	return mediatest.Packets(packets...)
 }
 
 // presents tells whether Redis knows a daemon to be up.
@@ -270,7 +286,7 @@ func TestCopiedFolder(t *testing.T) {
 	t.Parallel()
 	s := startStack(t)
 	d := s.daemon()
-	creator := d.publish(programme(time.Minute), "", nil)
+	creator := d.publish(endless(), "", nil)
 	copied := t.TempDir()
 	name, err := os.ReadFile(filepath.Join(d.data, "node"))
 	if err != nil {
