@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 func parseConfig(args []string, getenv func(string) (string, bool)) (Config, error) {
@@ -141,6 +142,11 @@ func TestCommandLine(t *testing.T) {
 func TestEveryFlagIsExplained(t *testing.T) {
 	var help bytes.Buffer
 	printHelp(&help)
+	for line := range strings.Lines(help.String()) {
+		if n := utf8.RuneCountInString(line) - 1; n > helpWidth {
+			t.Errorf("a line of the help has %d characters: %s", n, line)
+		}
+	}
 	c := defaultConfig()
 	seen := map[string]bool{}
 	c.flags(io.Discard).VisitAll(func(f *flag.Flag) {
