@@ -174,7 +174,9 @@ func TestPeerBoardForgot(t *testing.T) {
 func TestPeerCannotTell(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := newStreet()
-		a, _ := st.house(t, "a")
+		a, way := st.remote(t, station.Config{Node: "a", NodeURL: "http://a"})
+		way.catalog.cut.fail(errCatalogAway) // no sign of life there
+		running(t, a.Run)
 		l := a.open(t)
 		st.nodes.fail(errCatalogAway)
 		b, _ := st.house(t, "b") // has never seen a
