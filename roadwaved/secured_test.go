@@ -2,7 +2,6 @@ package main
 
 import (
 	"net/url"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -32,23 +31,12 @@ func startSecuredStack(t *testing.T, password string) *stack {
 			t.Fatal(err)
 		}
 	}
-	line, err := os.ReadFile("deploy/redis/roadwave.acl")
-	if err != nil {
-		t.Fatal(err)
-	}
-	command := []any{"ACL", "SETUSER"}
-	for _, word := range strings.Fields(strings.Replace(string(line), "change-me", password, 1))[1:] {
-		command = append(command, word)
-	}
-	if err := s.redis.Do(t.Context(), command...); err != nil {
-		t.Fatal(err)
-	}
 	at := url.URL{Scheme: "postgres", User: url.UserPassword("radio", password), Host: s.database.Address(), Path: "radio", RawQuery: "sslmode=verify-full"}
 	s.bucket, s.url = s.storage.Bucket(t, "radio"), at.String()+"&sslrootcert="+url.QueryEscape(authority.File)
 	s.env = []string{
 		"SSL_CERT_FILE=" + authority.File,
 		"ROADWAVE_DATABASE_URL=" + at.String(),
-		"ROADWAVE_REDIS_URL=" + strings.Replace(s.redis.URL, "//", "//roadwave:"+password+"@", 1),
+		"ROADWAVE_REDIS_URL=" + s.redis.User(t, "deploy/redis/roadwave.acl", password),
 		"ROADWAVE_STORAGE_URL=" + s.bucket,
 		"AWS_ACCESS_KEY_ID=" + s.storage.AccessKey,
 		"AWS_SECRET_ACCESS_KEY=" + s.storage.SecretKey,

@@ -1,8 +1,8 @@
 package redis
 
 import (
+	"crypto/rand"
 	"errors"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -16,20 +16,10 @@ import (
 // that is shipped, and no more.
 func TestUser(t *testing.T) {
 	t.Parallel()
-	line, err := os.ReadFile("../../deploy/redis/roadwave.acl")
-	if err != nil {
-		t.Fatal(err)
-	}
 	server := redistest.Start(t)
-	command := []any{"ACL", "SETUSER"}
-	for _, word := range strings.Fields(string(line))[1:] {
-		command = append(command, word)
-	}
-	if err := server.Do(t.Context(), command...); err != nil {
-		t.Fatal(err)
-	}
+	url := server.User(t, "../../deploy/redis/roadwave.acl", rand.Text())
 	open := func(t *testing.T) *Redis {
-		r, err := Dial(strings.Replace(server.URL, "redis://", "redis://roadwave:change-me@", 1), quick)
+		r, err := Dial(url, quick)
 		return ready(t, r, err)
 	}
 	empty := func(t *testing.T, _ *Redis) {

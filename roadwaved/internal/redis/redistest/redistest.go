@@ -65,6 +65,25 @@ func StartSecured(t testing.TB, c mediatest.Certificate) *Server {
 	})
 }
 
+// User makes the user of an ACL file, gives it a password, and returns the URL of
+// the server for that user.
+func (s *Server) User(t testing.TB, file, password string) string {
+	t.Helper()
+	line, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := []any{"ACL", "SETUSER"}
+	words := strings.Fields(string(line))[1:]
+	for _, word := range append(words, ">"+password) {
+		command = append(command, word)
+	}
+	if err := s.Do(t.Context(), command...); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Replace(s.URL, "//", "//"+words[0]+":"+password+"@", 1)
+}
+
 func start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	return keep(t, &Server{program: mediatest.Tool(t, "redis-server"), folder: t.TempDir(), args: args})
