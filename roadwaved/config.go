@@ -6,15 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/netip"
-	"net/url"
 	"os"
-	"strconv"
 	"strings"
 	"time"
-
-	"github.com/roadwave/roadwave/roadwaved/internal/auth"
 )
 
 // Config is all that can be set. Its defaults are defaultConfig; a
@@ -184,123 +179,11 @@ func (c *Config) parse(args []string, getenv func(string) (string, bool), add fu
 	return f.Args(), c.validate()
 }
 
-// noFlags is for commands that add none.
-func noFlags(*flag.FlagSet) {}
-
-// validate names every setting that cannot work, and what would.
-func (c *Config) validate() error {
-	var errs []error
-	bad := func(name, value, want string) {
-		errs = append(errs, fmt.Errorf("--%s (%s) is %q: %s", name, envName(name), value, want))
-	}
-	for name, address := range map[string]string{"listen": c.Listen, "admin-listen": c.AdminListen, "media-udp": c.MediaUDP} {
-		if _, port, err := net.SplitHostPort(address); err != nil || !isPort(port) {
-			bad(name, address, `want host:port or :port, like "127.0.0.1:8080"`)
-		}
-	}
-	if c.PublicURL != "" {
-		u, err := url.Parse(c.PublicURL)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-			errs = append(errs, fmt.Errorf("--public-url (%s): want something like \"https://radio.example\", without a name, a password or a query", envName("public-url")))
-		}
-	}
-	for _, s := range c.ICEServers {
-		if scheme, rest, ok := strings.Cut(s, ":"); !ok || rest == "" || scheme != "stun" && scheme != "stuns" && scheme != "turn" && scheme != "turns" {
-			bad("ice-servers", s, `want URLs like "stun:stun.example:3478"`)
-		}
-	}
-	if c.NoticeAfter < time.Second || c.NoticeAfter > time.Minute {
-		bad("notice-after", c.NoticeAfter.String(), "want 1s to 1m")
-	}
-	if c.EndAfter < c.NoticeAfter || c.EndAfter > 10*time.Minute {
-		bad("end-after", c.EndAfter.String(), "want at least --notice-after and at most 10m")
-	}
-	if c.MaxLives < 1 {
-		bad("max-lives", strconv.Itoa(c.MaxLives), "want 1 or more")
-	}
-	if c.MaxLivesPerCreator < 0 {
-		bad("max-lives-per-creator", strconv.Itoa(c.MaxLivesPerCreator), "want 1 or more, or 0 for any number")
-	}
-	if c.Ladder != "ondemand" && c.Ladder != "always" && c.Ladder != "auto" {
-		bad("ladder", c.Ladder, "want ondemand, always or auto")
-	}
-	if c.NodePatience < 30*time.Second || c.NodePatience > time.Hour {
-		bad("node-patience", c.NodePatience.String(), "want 30s to 1h")
-	}
-	if c.RawRetention < 24*time.Hour {
-		bad("raw-retention", c.RawRetention.String(), "want 24h or more")
-	}
-	if c.AuditRetention < 24*time.Hour {
-		bad("audit-retention", c.AuditRetention.String(), "want 24h or more; the law and the mission say 2160h")
-	}
-	for _, service := range []struct{ name, value, want string }{
-		{"database-url", c.DatabaseURL, "postgres://user:password@host:5432/database"},
-		{"redis-url", c.RedisURL, "redis://host:6379/0"},
-		{"storage-url", c.StorageURL, "s3://bucket/prefix?endpoint=https://…&region=…"},
-		{"node-url", c.NodeURL, "http://10.0.0.5:8080"},
-	} {
-		if service.value != "" && !strings.Contains(service.value, "://") {
-			// What was given may hold a password: it is not repeated.
-			errs = append(errs, fmt.Errorf("--%s (%s) is not a URL: want something like %s", service.name, envName(service.name), service.want))
-		}
-	}
-	if c.Workers < 0 || c.Workers > 64 {
-		bad("workers", strconv.Itoa(c.Workers), "want 0 to 64")
-	}
-	if c.SilenceThreshold > 0 || c.SilenceThreshold < -100 {
-		bad("silence-threshold", fmt.Sprint(c.SilenceThreshold), "want dBFS from -100 up to 0; 0 adapts to the recording")
-	}
-	if c.LogFormat != "text" && c.LogFormat != "json" {
-		bad("log-format", c.LogFormat, "want text or json")
-	}
-	// What was given for auth may be the secret itself: it is not repeated.
-	if method, err := auth.Parse(c.Auth); err != nil {
-		errs = append(errs, fmt.Errorf("--auth (%s): want open, hs256:FILE or jwks:URL: %w", envName("auth"), err))
-	} else if _, _, aerr := net.SplitHostPort(c.AdminListen); aerr == nil && method.Kind == auth.OpenMode && !isLoopback(c.AdminListen) {
-		errs = append(errs, c.tooOpen("admin-listen", c.AdminListen))
-	}
-	return errors.Join(errs...)
-}
-
-// validateOpen refuses to let everybody go live who can reach the public
-// listener from elsewhere, directly or through a proxy.
-func (c *Config) validateOpen() error {
-	if c.Auth != auth.OpenMode {
-		return nil
-	}
-	if _, _, err := net.SplitHostPort(c.Listen); err == nil && !isLoopback(c.Listen) {
-		return c.tooOpen("listen", c.Listen)
-	}
-	if u, err := url.Parse(c.PublicURL); err == nil && u.Host != "" && !isLoopback(net.JoinHostPort(u.Hostname(), "0")) {
-		return c.tooOpen("public-url", u.Scheme+"://"+u.Host)
-	}
-	return nil
-}
-
-// tooOpen says that a setting lets strangers in.
-func (c *Config) tooOpen(name, value string) error {
-	return fmt.Errorf("--%s (%s) is %q: with --auth open anybody who reaches it is let in; "+
-		"set --auth (%s) to hs256:FILE or jwks:URL, or use a loopback address like 127.0.0.1:8080",
-		name, envName(name), value, envName("auth"))
-}
-
-func isPort(s string) bool {
-	n, err := strconv.Atoi(s)
-	return err == nil && n >= 0 && n <= 65535
-}
-
 // isSecret tells whether a setting may hold a password.
 func isSecret(flagName string) bool { return strings.HasSuffix(flagName, "-url") }
 
-// isLoopback tells whether an address can be reached from this machine only.
-func isLoopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
+// noFlags is for commands that add none.
+func noFlags(*flag.FlagSet) {}
 
 // logger writes logs to out as the config says.
 func (c *Config) logger(out io.Writer) *slog.Logger {

@@ -38,9 +38,9 @@ func work(ctx context.Context, args []string, getenv func(string) (string, bool)
 // work of a daemon.
 func (c *Config) scaledOut(who string) error {
 	var missing []string
-	for name, value := range map[string]string{"database-url": c.DatabaseURL, "redis-url": c.RedisURL, "storage-url": c.StorageURL} {
-		if value == "" {
-			missing = append(missing, fmt.Sprintf("--%s (%s)", name, envName(name)))
+	for _, s := range []setting{{"database-url", c.DatabaseURL}, {"redis-url", c.RedisURL}, {"storage-url", c.StorageURL}} {
+		if s.value == "" {
+			missing = append(missing, fmt.Sprintf("--%s (%s)", s.name, envName(s.name)))
 		}
 	}
 	if len(missing) == 0 {
