@@ -88,7 +88,7 @@ func newStreet() *street {
 	return &street{&flakyCatalog{}, &flakyBoard{}, &flakyNodes{Nodes: &stationtest.Nodes{}}, &eventList{}}
 }
 
-// house starts a daemon; stop kills it without a goodbye.
+// house starts a daemon in a bubble; stop kills it without a goodbye.
 func (st *street) house(t *testing.T, name string) (h *house, stop func()) {
 	t.Helper()
 	h = &house{catalog: st.catalog, board: st.board, ends: &endLog{}}
@@ -100,7 +100,9 @@ func (st *street) house(t *testing.T, name string) (h *house, stop func()) {
 		t.Fatal(err)
 	}
 	h.Station = s
-	return h, running(t, s.Run)
+	stop = running(t, s.Run)
+	synctest.Wait() // it has presented itself
+	return h, stop
 }
 
 // mortal is nodes of which nobody takes leave.
