@@ -37,70 +37,92 @@ func listen(ctx context.Context, url, file string) (h heard, err error) {
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
 
-	begin := time.Now()
+	e := &ear{begin: time.Now(), out: out, next: -1}
 	for n := 0; n < startSegments; {
 		if n, err = segments(ctx, url); err != nil {
 			return h, err
 		}
-		if n > 0 && h.firstListed == 0 {
-			h.firstListed = time.Since(begin)
+		if n > 0 && e.firstListed == 0 {
+			e.firstListed = time.Since(e.begin)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	var writeErr error
-	var client *gohlslib.Client
-	client = &gohlslib.Client{
+	e.client = &gohlslib.Client{
 		URI:                       url,
 		StartDistance:             startSegments,
 		MaxDistance:               100,
 		OnDownloadPrimaryPlaylist: func(string) {}, // it would log
 		OnDownloadStreamPlaylist:  func(string) {},
-		OnDownloadSegment: func(url string) {
-			if strings.HasSuffix(url, ".ts") {
-				h.segments++
-				fmt.Printf("\rListening: %d segments, %v ", h.segments, h.duration.Round(time.Second))
-			}
-		},
-		OnTracks: func(tracks []*gohlslib.Track) error {
-			codec, ok := tracks[0].Codec.(*codecs.MPEG4Audio)
-			if !ok {
-				return fmt.Errorf("expected AAC, got %T", tracks[0].Codec)
-			}
-			next := int64(-1)
-			client.OnDataMPEG4Audio(tracks[0], func(pts int64, aus [][]byte) {
-				if h.toFirstSound == 0 {
-					h.toFirstSound = time.Since(begin)
-				}
-				// One tick of the 90 kHz clock may be lost in rounding.
-				if next >= 0 && (pts < next-2 || pts > next+2) {
-					h.gaps++
-				}
-				frame := int64(mpeg4audio.SamplesPerAccessUnit) * int64(tracks[0].ClockRate) / int64(codec.Config.SampleRate)
-				next = pts + frame*int64(len(aus))
-				h.duration += time.Duration(len(aus)) * mpeg4audio.SamplesPerAccessUnit * time.Second / time.Duration(codec.Config.SampleRate)
-				n, err := writeADTS(out, codec.Config, aus)
-				h.bytes += n
-				writeErr = errors.Join(writeErr, err)
-			})
-			return nil
-		},
+		OnDownloadSegment:         e.onSegment,
+		OnTracks:                  e.onTracks,
 	}
-	if err := client.Start(); err != nil {
-		return h, err
+	err = e.play(ctx)
+	return e.heard, errors.Join(err, e.err)
+}
+
+// An ear hears a live through a player.
+type ear struct {
+	heard
+	client *gohlslib.Client
+	begin  time.Time // of listening
+	out    *os.File
+	next   int64 // when the sound goes on, in ticks of the track; negative before it began
+	err    error // from writing
+}
+
+// play runs the player to the end of the live.
+func (e *ear) play(ctx context.Context) error {
+	if err := e.client.Start(); err != nil {
+		return err
 	}
+	defer e.client.Close()
 	done := make(chan error, 1)
-	go func() { done <- client.Wait2() }()
+	go func() { done <- e.client.Wait2() }()
+	var err error
 	select {
 	case err = <-done:
 	case <-ctx.Done():
-		client.Close()
+		e.client.Close()
 		err = errors.Join(ctx.Err(), <-done)
 	}
 	if errors.Is(err, gohlslib.ErrClientEOS) {
-		err = nil
+		return nil
 	}
-	client.Close()
-	return h, errors.Join(err, writeErr)
+	return err
+}
+
+func (e *ear) onSegment(url string) {
+	if strings.HasSuffix(url, ".ts") {
+		e.segments++
+		fmt.Printf("\rListening: %d segments, %v ", e.segments, e.duration.Round(time.Second))
+	}
+}
+
+func (e *ear) onTracks(tracks []*gohlslib.Track) error {
+	track := tracks[0]
+	codec, ok := track.Codec.(*codecs.MPEG4Audio)
+	if !ok {
+		return fmt.Errorf("expected AAC, got %T", track.Codec)
+	}
+	e.client.OnDataMPEG4Audio(track, func(pts int64, aus [][]byte) { e.onSound(pts, aus, track.ClockRate, codec.Config) })
+	return nil
+}
+
+// onSound counts and keeps access units; pts is in ticks of the clock.
+func (e *ear) onSound(pts int64, aus [][]byte, clock int, config mpeg4audio.AudioSpecificConfig) {
+	if e.toFirstSound == 0 {
+		e.toFirstSound = time.Since(e.begin)
+	}
+	// One tick of the 90 kHz clock may be lost in rounding.
+	if e.next >= 0 && (pts < e.next-2 || pts > e.next+2) {
+		e.gaps++
+	}
+	frame := int64(mpeg4audio.SamplesPerAccessUnit) * int64(clock) / int64(config.SampleRate)
+	e.next = pts + frame*int64(len(aus))
+	e.duration += time.Duration(len(aus)) * mpeg4audio.SamplesPerAccessUnit * time.Second / time.Duration(config.SampleRate)
+	n, err := writeADTS(e.out, config, aus)
+	e.bytes += n
+	e.err = errors.Join(e.err, err)
 }
 
 // segments counts what the first media playlist of a multivariant one lists.
