@@ -110,7 +110,7 @@ func (c *Config) flags(out io.Writer) *flag.FlagSet {
 	f.StringVar(&c.RedisURL, "redis-url", c.RedisURL, "`URL` of Redis, redis://…, also of a cluster or sentinels (default: in this process)")
 	f.StringVar(&c.StorageURL, "storage-url", c.StorageURL, "`URL` of the object store, s3://bucket/prefix?endpoint=…&region=… (default: a folder in --data)")
 	f.StringVar(&c.NodeURL, "node-url", c.NodeURL, "`URL` at which other daemons reach --listen of this one (default: --listen at the address from which it reaches the database)")
-	f.DurationVar(&c.NodePatience, "node-patience", c.NodePatience, "another daemon not heard of for this `time` is given up, its lives are lost")
+	f.DurationVar(&c.NodePatience, "node-patience", c.NodePatience, "another daemon of which neither Redis nor the database heard for this `time` is given up, its lives are lost")
 	f.StringVar(&c.MediaUDP, "media-udp", c.MediaUDP, "`address` of the one UDP and TCP port of all lives")
 	f.Var((*list)(&c.MediaHost), "media-host", "public `host` of that port, several separated by commas (default: found)")
 	f.Var((*list)(&c.ICEServers), "ice-servers", "stun: and turn: `URLs`, separated by commas")
