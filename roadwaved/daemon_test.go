@@ -332,6 +332,15 @@ func (p *publication) wait(t testing.TB) {
 	}
 }
 
+// hangUp ends a publication that has more to say, once it has spoken for so long:
+// nobody knows how long on a busy machine a test needs it.
+func (d *testDaemon) hangUp(p *publication, spoken time.Duration) {
+	d.t.Helper()
+	d.eventually("the creator has spoken", spoken+time.Second, func() bool { return p.age() >= spoken })
+	p.stop()
+	p.wait(d.t)
+}
+
 // programme is a live with a voice and music, and a silence of 5 s from 8 s on
 // where it is long enough.
 func programme(length time.Duration) media.Source { return mediatest.Packets(spoken(length)...) }

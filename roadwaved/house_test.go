@@ -35,7 +35,7 @@ func TestHouse(t *testing.T) {
 	s := startStack(t)
 	first, second := s.daemon(), s.daemon()
 	s.worker()
-	creator := first.publish(programme(16*time.Second), "title=Deux+d%C3%A9mons&zone_geo=Dr%C3%B4me&tag=route", nil)
+	creator := first.publish(programme(time.Minute), "title=Deux+d%C3%A9mons&zone_geo=Dr%C3%B4me&tag=route", nil)
 
 	// The other daemon knows the live and gives its media.
 	l := second.live(creator.id)
@@ -61,7 +61,7 @@ func TestHouse(t *testing.T) {
 	second.leave(creator.id, listener)
 	first.eventually("nobody is counted", 10*time.Second, func() bool { return first.live(creator.id).Listeners == 0 })
 
-	creator.wait(t)
+	first.hangUp(creator, 16*time.Second)
 	r := second.replayOf(creator.id, 2*time.Minute)
 	if r.Title != "[REPLAY] Deux démons" || r.GeoType != "Géo-neutre" || r.DurationSeconds < 10 {
 		t.Errorf("the replay is %+v", r)
@@ -129,7 +129,7 @@ func TestBehindNGINX(t *testing.T) {
 	front := deploytest.Nginx(t, deploy.NginxConfig{Daemons: []string{strings.TrimPrefix(d.url, "http://")}})
 	direct := d.url
 	d.url = front.URL
-	creator := d.publish(programme(20*time.Second), "title=Devant", nil)
+	creator := d.publish(programme(time.Minute), "title=Devant", nil)
 	d.eventually("segments are listed", 20*time.Second, func() bool {
 		return d.get("/live/"+creator.id+"/opus/media.m3u8", nil) == http.StatusOK && d.edge(creator.id) >= 3
 	})
@@ -162,7 +162,7 @@ func TestForwardedEnd(t *testing.T) {
 	t.Parallel()
 	s := startStack(t)
 	first, second := s.daemon(), s.daemon()
-	creator := first.publish(programme(30*time.Second), "", nil)
+	creator := first.publish(programme(time.Minute), "", nil)
 	if status := second.request(http.MethodDelete, "/whip/"+creator.id, "ada", nil); status != http.StatusOK {
 		t.Errorf("the other daemon answers %d", status)
 	}

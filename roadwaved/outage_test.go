@@ -54,7 +54,7 @@ func TestPostgresAway(t *testing.T) {
 	d := s.daemon()
 	s.worker()
 	away := outage(t)
-	creator := d.publish(programme(away+20*time.Second), "", nil)
+	creator := d.publish(programme(away+time.Minute), "", nil)
 	joined := d.listenDuring(creator.id, "before", 2*time.Second)
 
 	if err := s.database.Stop(); err != nil {
@@ -76,7 +76,7 @@ func TestPostgresAway(t *testing.T) {
 	}
 
 	joined += d.listenDuring(creator.id, "after", time.Second)
-	creator.wait(t)
+	d.hangUp(creator, away+20*time.Second)
 	r := d.replayOf(creator.id, 2*time.Minute)
 	if r.DurationSeconds < away.Seconds() {
 		t.Errorf("the replay lasts %.1f s", r.DurationSeconds)
@@ -120,7 +120,7 @@ func TestRedisAway(t *testing.T) {
 	d := s.daemon()
 	s.worker()
 	away := outage(t)
-	creator := d.publish(programme(away+30*time.Second), "", nil)
+	creator := d.publish(programme(away+time.Minute), "", nil)
 	stay := make([]string, 20)
 	for i := range stay {
 		stay[i] = d.join(creator.id, fmt.Sprintf("u%d", i))
@@ -161,7 +161,7 @@ func TestRedisAway(t *testing.T) {
 		l := d.live(creator.id)
 		return l.Listeners == 20 && l.Likes == 2
 	})
-	creator.wait(t)
+	d.hangUp(creator, 0)
 	d.replayOf(creator.id, 2*time.Minute)
 	if leaves := len(s.kinds(creator.id)["leave"]); leaves > 20 {
 		t.Errorf("%d leaves of 20 listeners", leaves)
@@ -193,7 +193,7 @@ func TestStorageAway(t *testing.T) {
 	s := startStack(t)
 	d := s.daemon()
 	s.worker()
-	creator := d.publish(programme(20*time.Second), "", nil)
+	creator := d.publish(programme(time.Minute), "", nil)
 	time.Sleep(4 * time.Second)
 	s.storage.Stop()
 	before := d.edge(creator.id)
@@ -201,7 +201,7 @@ func TestStorageAway(t *testing.T) {
 	if grown := d.edge(creator.id) - before; grown < 2 {
 		t.Errorf("the live grew by %d segments in 8 s", grown)
 	}
-	creator.wait(t)
+	d.hangUp(creator, 0)
 	d.eventually("the recording waits", 20*time.Second, func() bool { return d.live(creator.id).Replay.State == "uploading" })
 	if err := s.storage.Start(); err != nil {
 		t.Fatal(err)
@@ -216,7 +216,7 @@ func TestPeersThroughOutages(t *testing.T) {
 	t.Parallel()
 	s := startStack(t)
 	first, second := s.daemon(), s.daemon()
-	creator := first.publish(programme(time.Minute), "title=Encore", nil)
+	creator := first.publish(programme(2*time.Minute), "title=Encore", nil)
 	playlist := "/live/" + creator.id + "/opus/media.m3u8"
 	through := func(d *testDaemon, path string) func() bool {
 		return func() bool { return d.get(path, nil) == http.StatusOK }
