@@ -225,7 +225,7 @@ func TestMicrophoneUnplugged(t *testing.T) {
 	tab.Click("go")
 	tab.Wait(20*time.Second, `document.getElementById('main').dataset.state == 'onair'`)
 	webtest.Eval[bool](tab, `(() => { const [track] = opened.getAudioTracks(); track.stop(); return track.dispatchEvent(new Event('ended')); })()`)
-	tab.Wait(10*time.Second, `document.getElementById('warning').textContent.startsWith('Le micro s’est arrêté.')`)
+	tab.Wait(10*time.Second, `document.getElementById('warning').textContent.startsWith('Le micro s’est arrêté.') && document.getElementById('meter-bar').style.clipPath == ''`)
 	tab.Click("open-mic")
 	tab.Wait(10*time.Second, `sent.readyState == 'live' && sent == opened.getAudioTracks()[0] && document.getElementById('warning').hidden && document.getElementById('open-mic').hidden`)
 }

@@ -9,9 +9,11 @@ export class Meter {
   #context;
   #timer;
   #frame;
+  #parts;
 
   // bar, peak and meter are elements; tell gets "", "quiet" or "clipping".
   constructor(stream, { bar, peak, meter, tell }) {
+    this.#parts = { bar, peak, meter };
     this.#context = new AudioContext();
     this.#context.resume();
     const analyser = this.#context.createAnalyser();
@@ -54,5 +56,10 @@ export class Meter {
     cancelAnimationFrame(this.#frame);
     clearInterval(this.#timer);
     this.#context.close();
+    const { bar, peak, meter } = this.#parts; // nothing is measured any more
+    bar.style.clipPath = '';
+    peak.style.opacity = '';
+    meter.ariaValueNow = floor;
+    meter.ariaValueText = 'silence';
   }
 }
