@@ -67,15 +67,3 @@ type Attendance interface {
 	// Dismiss forgets a live that is over, an hour from now.
 	Dismiss(ctx context.Context, liveID string) error
 }
-
-// An Outbox keeps records on this machine until the catalog has them.
-type Outbox interface {
-	// Append is durable when it returns.
-	Append(ctx context.Context, events []Event, samples []Sample) error
-	// Next gives the oldest, n in all at most, and what Drop takes to forget them.
-	Next(ctx context.Context, n int) (events []Event, samples []Sample, through int64, err error)
-	// Drop forgets what Next gave.
-	Drop(ctx context.Context, through int64) error
-	// Len is how many wait.
-	Len(ctx context.Context) (int, error)
-}

@@ -2,6 +2,21 @@ package station
 
 import "context"
 
+// MaxPage is the most that one list query gives.
+const MaxPage = 200
+
+// defaultPage is what a list query gives that sets no limit.
+const defaultPage = 50
+
+// PageSize is the number of rows that the Limit of a query stands for: the
+// default for zero, MaxPage for more than that.
+func PageSize(limit int) int {
+	if limit <= 0 {
+		return defaultPage
+	}
+	return min(limit, MaxPage)
+}
+
 // EachJob calls f for every job of a query, whatever its limit, and reads one
 // page of them at a time by list, which is or wraps [Jobs.ListJobs]. The first
 // error of either ends it.

@@ -80,27 +80,14 @@ type EventQuery struct {
 	AfterID string
 }
 
-// Chores is the part of the catalog that says who does what once per day.
-type Chores interface {
-	// BeginChore takes a chore for who, for one lease. It is false when the
-	// chore is done for that day or another one is at it. A catalog that serves
-	// several machines may count leases by its own clock instead of by now.
-	BeginChore(ctx context.Context, c Chore, who string, now time.Time, lease time.Duration) (bool, error)
-	// FinishChore marks it done and keeps what came of it. [ErrFenced] when who
-	// lost it meanwhile.
-	FinishChore(ctx context.Context, c Chore, who string, now time.Time, outcome string) error
-}
-
-// A Chore is what is done once per day, whichever daemon does it.
-type Chore struct {
-	Name string
-	Day  string // 2006-01-02, UTC
-}
-
-// Secrets is the part of the catalog that holds what all daemons of a house must
-// share and nobody else may know.
-type Secrets interface {
-	// Secret gives the 32 random bytes kept under a name. The first to ask makes
-	// them.
-	Secret(ctx context.Context, name string) ([]byte, error)
+// An Outbox keeps records on this machine until the catalog has them.
+type Outbox interface {
+	// Append is durable when it returns.
+	Append(ctx context.Context, events []Event, samples []Sample) error
+	// Next gives the oldest, n in all at most, and what Drop takes to forget them.
+	Next(ctx context.Context, n int) (events []Event, samples []Sample, through int64, err error)
+	// Drop forgets what Next gave.
+	Drop(ctx context.Context, through int64) error
+	// Len is how many wait.
+	Len(ctx context.Context) (int, error)
 }
