@@ -17,7 +17,7 @@ import (
 )
 
 // patience bounds every wait of these tests.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // openStream connects to an event stream and waits for its first bytes.
 func openStream(t *testing.T, url string) *bufio.Reader {

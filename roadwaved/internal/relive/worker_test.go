@@ -398,7 +398,7 @@ func TestFenced(t *testing.T) {
 		select {
 		case <-ctx.Done():
 			return replay.Result{}, ctx.Err()
-		case <-time.After(20 * time.Second):
+		case <-time.After(2 * time.Minute):
 			return made(ctx, m, job)
 		}
 	}})
@@ -416,7 +416,7 @@ func TestProgressIsVisible(t *testing.T) {
 	h.cfg.Lease = time.Second
 	h.make(maker{work: func(ctx context.Context, m maker, job replay.Job) (replay.Result, error) {
 		m.progress(replay.Progress{Step: replay.Mastering, Fraction: 0.5})
-		for deadline := time.Now().Add(20 * time.Second); h.job().Step != string(replay.Mastering) || h.job().Progress < 0.5; time.Sleep(20 * time.Millisecond) {
+		for deadline := time.Now().Add(2 * time.Minute); h.job().Step != string(replay.Mastering) || h.job().Progress < 0.5; time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Error("progress never appears")
 				break
