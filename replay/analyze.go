@@ -97,7 +97,7 @@ func (g *gauge) result() Loudness {
 	}
 }
 
-// An Analysis is what there is to know of a recording before mastering it.
+// An Analysis is what there is to know of a recording before its replay is made.
 type Analysis struct {
 	// Duration of the recording.
 	Duration time.Duration

@@ -8,7 +8,7 @@ import (
 	"github.com/roadwave/roadwave/media/loudness"
 )
 
-// limitSound runs a sound through the limiter as Master does, and gives the gauge of
+// limitSound runs a sound through the limiter as master does, and gives the gauge of
 // what comes out.
 func limitSound(t testing.TB, a *Analysis, s sound, gain, ceiling float64) (out [][]float32, g *gauge, reduction float64) {
 	t.Helper()
