@@ -221,8 +221,8 @@ func TestMissingIsForgotten(t *testing.T) {
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for start := time.Now(); !ok(); time.Sleep(50 * time.Millisecond) {
-		if time.Since(start) > 15*time.Second {
-			t.Fatalf("not in 15 s: %s", what)
+		if time.Since(start) > time.Minute {
+			t.Fatalf("not in a minute: %s", what)
 		}
 	}
 }

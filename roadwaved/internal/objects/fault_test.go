@@ -111,7 +111,7 @@ func TestGivesUp(t *testing.T) {
 
 func TestHang(t *testing.T) {
 	t.Parallel()
-	store, proxy, _ := proxied(t, Config{Attempts: 2, Stall: time.Second}, "")
+	store, proxy, _ := proxied(t, Config{Attempts: 2, Stall: 3 * time.Second}, "")
 	put(t, store, "a.ts", "x")
 	proxy.Set(proxy.Hang)
 	t.Run("Stall", func(t *testing.T) {
