@@ -154,7 +154,7 @@ func (d *daemon) openStation(context.Context) error {
 		Lives: d.catalog, Board: d.redis.Board(), Nodes: d.redis.Nodes(), Signs: d.catalog,
 		Audience: d.audience, Journal: d.journal, Endings: ends,
 		Node: d.node, NodeFile: nodeFile(d.cfg.Data), Place: d.place, NodeURL: d.nodeURL(), NodePatience: d.cfg.NodePatience,
-		MaxLives: d.cfg.MaxLives, MaxLivesPerCreator: d.cfg.MaxLivesPerCreator,
+		Linger: linger, MaxLives: d.cfg.MaxLives, MaxLivesPerCreator: d.cfg.MaxLivesPerCreator,
 		OnEnd:  d.ended,
 		OnLost: d.hangUp,
 
@@ -165,6 +165,10 @@ func (d *daemon) openStation(context.Context) error {
 	return err
 }
 
+// linger is how long the media of a live that is over are served: to listeners
+// who are behind, wherever they ask.
+const linger = 2 * time.Minute
+
 func (d *daemon) openDesk(ctx context.Context) (err error) {
 	rungs := aac.Ladder()
 	d.desk, err = onair.NewDesk(onair.Config{
@@ -172,6 +176,7 @@ func (d *daemon) openDesk(ctx context.Context) (err error) {
 		Lives:      d.station,
 		Store:      d.liveObjects,
 		Playlists:  d.cfg.StorageURL != "", // the store is an origin of its own
+		Linger:     linger,
 		NewTranscoder: func() (hls.Transcoder, error) {
 			return transcode.New(transcode.Config{Rungs: rungs})
 		},

@@ -62,6 +62,9 @@ func TestHouse(t *testing.T) {
 	first.eventually("nobody is counted", 10*time.Second, func() bool { return first.live(creator.id).Listeners == 0 })
 
 	first.hangUp(creator, 16*time.Second)
+	if over := second.mediaPlaylist(creator.id, "opus.m3u8"); !over.Endlist { // for who is behind
+		t.Errorf("the other daemon's playlist has no end: %+v", over)
+	}
 	r := second.replayOf(creator.id, 2*time.Minute)
 	if r.Title != "[REPLAY] Deux démons" || r.GeoType != "Géo-neutre" || r.DurationSeconds < 10 {
 		t.Errorf("the replay is %+v", r)

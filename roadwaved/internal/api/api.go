@@ -55,11 +55,12 @@ type Config struct {
 	// what listeners say about themselves. nil lets everybody do everything.
 	Identify func(*http.Request) (auth.Identity, error)
 
-	// Peer finds the daemon that has a live on air, and Here tells the lives
-	// this one has. Requests to creators' and media paths of a live that is on
-	// a peer are sent on to it, once. The peer must have this daemon's address
-	// among its TrustedProxies to see whose request it is. nil: all is here.
-	// A URL without a host is a live that cannot be reached now: 503.
+	// Peer finds the daemon that has a live, and Here tells the lives this one
+	// has: on air, or over so lately that they can still be heard. Requests to
+	// creators' and media paths of a live that a peer has are sent on to it,
+	// once. The peer must have this daemon's address among its TrustedProxies
+	// to see whose request it is. nil: all is here. A URL without a host is a
+	// live that cannot be reached now: 503.
 	Peer func(ctx context.Context, liveID string) (*url.URL, bool)
 	Here func(liveID string) bool
 

@@ -55,10 +55,10 @@ type Config struct {
 	// LastRecorded is when the recording of a live that this node had on air was
 	// last written to, zero where nobody knows. Default: nobody does.
 	LastRecorded func(liveID string) time.Time
-	// OnLost hears of each live that runs here and is over in the catalog: another
-	// daemon took this one to be dead, of which neither board nor catalog heard. End its broadcast, which closes it here
-	// too. It must not block; it hears of the live every minute until then.
-	// Default: nothing.
+	// OnLost hears of each live that runs here and is over in the catalog: neither
+	// board nor catalog heard of this daemon, and another one took it to be dead.
+	// End its broadcast, which closes it here too. It must not block; it hears of
+	// the live every minute until then. Default: nothing.
 	OnLost func(liveID string)
 	// Node is this daemon's name in the catalog. Two daemons that run at the
 	// same time must not share one; a daemon that restarts should keep its own.
@@ -76,6 +76,9 @@ type Config struct {
 	// NodePatience is how long another daemon must be seen to be down before
 	// its lives are lost, not less than Lease. Default 90 s.
 	NodePatience time.Duration
+	// Linger is how long after the end of a live its daemon still has the media,
+	// for listeners who are behind: others send them there. Default 0: not at all.
+	Linger time.Duration
 	// MaxLives is the capacity limit of all daemons together. Default 100.
 	MaxLives int
 	// MaxLivesPerCreator is how many lives one creator may have on air, whether

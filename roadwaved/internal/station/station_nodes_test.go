@@ -88,13 +88,15 @@ func newStreet() *street {
 	return &street{&flakyCatalog{}, &flakyBoard{}, &flakyNodes{Nodes: &stationtest.Nodes{}}, &eventList{}}
 }
 
+const linger = 2 * time.Minute
+
 // house starts a daemon in a bubble; stop kills it without a goodbye.
 func (st *street) house(t *testing.T, name string) (h *house, stop func()) {
 	t.Helper()
 	h = &house{catalog: st.catalog, board: st.board, ends: &endLog{}}
 	s, err := station.New(station.Config{
 		Lives: st.catalog, Board: st.board, Nodes: mortal(st.nodes), Signs: mortalSigns{st.catalog}, Journal: st.journal, OnEnd: h.ends.add,
-		Node: name, NodeURL: "http://" + name, Audience: figures{Peak: 9, Counters: station.Counters{Visits: 40, Likes: 3, Reports: 1, Listeners: 2}},
+		Node: name, NodeURL: "http://" + name, Linger: linger, Audience: figures{Peak: 9, Counters: station.Counters{Visits: 40, Likes: 3, Reports: 1, Listeners: 2}},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -81,8 +81,9 @@ func (a *atlas) setLives(lives []Live, up map[string]bool) {
 	}
 }
 
-// Peer finds the daemon that has a live on air. It is false for what is
-// answered here: a live on air here, one that is over, one nobody knows.
+// Peer finds the daemon that has a live on air, or had it until less than Linger
+// ago. It is false for what is answered here: a live on air here, one that has
+// been over for longer or was lost, one nobody knows.
 //
 // A Node without a URL is a live that cannot be served now and may be later: it
 // is on a daemon that cannot be reached, or nobody can tell where. What was
@@ -101,6 +102,8 @@ func (s *Station) Peer(ctx context.Context, liveID string) (Node, bool) {
 			return Node{}, false
 		case err != nil:
 			return Node{}, true
+		case s.lingers(l):
+			return s.elsewhere.node(l.Node)
 		case !s.isElsewhere(l):
 			return Node{}, false
 		}
@@ -174,6 +177,11 @@ func (s *Station) own(id string) (Live, bool) {
 }
 
 func (s *Station) isElsewhere(l Live) bool { return l.State == OnAir && l.Node != s.cfg.Node }
+
+// lingers tells whether a live that is over can still be heard on its daemon.
+func (s *Station) lingers(l Live) bool {
+	return l.State == Ended && l.Node != s.cfg.Node && s.cfg.Now().Sub(l.EndedAt) < s.cfg.Linger
+}
 
 // stranger reads a live that is not known to be on air.
 func (s *Station) stranger(ctx context.Context, id string) (Live, error) {

@@ -42,6 +42,12 @@ func TestPeer(t *testing.T) {
 		if err := a.Close(t.Context(), over.ID, station.End{}); err != nil {
 			t.Fatal(err)
 		}
+		time.Sleep(linger - time.Second)
+		isAt(t, b, over.ID, "http://a")
+		if n, ok := a.Peer(t.Context(), over.ID); ok {
+			t.Errorf("where it was, a live that is over is at %+v", n)
+		}
+		time.Sleep(2 * time.Second)
 		if n, ok := b.Peer(t.Context(), over.ID); ok {
 			t.Errorf("a live that is over is at %+v", n)
 		}
@@ -99,7 +105,7 @@ func TestPeersWhileServicesAreAway(t *testing.T) {
 				if err := a.Close(t.Context(), asked.ID, station.End{}); err != nil {
 					t.Fatal(err)
 				}
-				time.Sleep(11 * time.Second)
+				time.Sleep(linger)
 				if n, ok := b.Peer(t.Context(), asked.ID); ok {
 					t.Errorf("a live that is over is at %+v", n)
 				}
