@@ -94,7 +94,7 @@ func (e *ear) play(ctx context.Context) error {
 func (e *ear) onSegment(url string) {
 	if strings.HasSuffix(url, ".ts") {
 		e.segments++
-		fmt.Printf("\rListening: %d segments, %v ", e.segments, e.duration.Round(time.Second))
+		fmt.Printf("\rListening: %d segments, %v ", e.segments, time.Since(e.begin).Round(time.Second)) // the sound has a goroutine of its own
 	}
 }
 
