@@ -275,7 +275,7 @@ func (d *daemon) openAPI(ctx context.Context) error {
 	}
 	files := http.NewServeMux()
 	files.Handle("/live/", d.desk)
-	files.Handle("/replay/", http.StripPrefix("/", hls.NewHandler(d.objects)))
+	files.Handle("/replay/", hls.NewHandler(d.objects))
 	d.api, err = api.New(api.Config{
 		Lives: d.station, Replays: d.catalog, Audience: d.audience, Events: d.hub,
 		WHIP: d.whip, Media: files, Pages: pages,
