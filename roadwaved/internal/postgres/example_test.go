@@ -12,7 +12,7 @@ import (
 )
 
 // A daemon brings the tables up to date when it starts, along with the others
-// that start, and then asks who is on air.
+// that start, and then asks who is on air. It is shown, not run: it needs a server.
 func Example() {
 	ctx := context.Background()
 	databaseURL := os.Getenv("ROADWAVE_DATABASE_URL")
