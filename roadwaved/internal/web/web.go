@@ -245,7 +245,7 @@ func (f *resource) serve(w http.ResponseWriter, r *http.Request, status int) {
 	body, etag := f.body, f.etag
 	if f.gzipped != nil {
 		h.Set("Vary", "Accept-Encoding")
-		if acceptsGzip(r) {
+		if acceptsGzip(r.Header["Accept-Encoding"]) {
 			h.Set("Content-Encoding", "gzip")
 			body, etag = f.gzipped, f.etag+"-gz"
 		}
@@ -261,13 +261,16 @@ func (f *resource) serve(w http.ResponseWriter, r *http.Request, status int) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 }
 
-// acceptsGzip looks for gzip among the codings of Accept-Encoding, unless its
-// weight is zero.
-func acceptsGzip(r *http.Request) bool {
-	for coding := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
-		name, weight, _ := strings.Cut(strings.ReplaceAll(coding, " ", ""), ";")
-		if name == "gzip" {
-			return strings.Trim(strings.TrimPrefix(weight, "q="), "0.") != "" || weight == ""
+// acceptsGzip looks for gzip among the codings of Accept-Encoding, on however many
+// lines, unless its weight is zero (RFC 9110 §12.5.3).
+func acceptsGzip(fields []string) bool {
+	for _, field := range fields {
+		for coding := range strings.SplitSeq(field, ",") {
+			name, parameter, _ := strings.Cut(coding, ";")
+			if strings.EqualFold(strings.TrimSpace(name), "gzip") {
+				q, weight, weighted := strings.Cut(strings.TrimSpace(parameter), "=")
+				return !weighted || !strings.EqualFold(q, "q") || strings.Trim(weight, "0.") != ""
+			}
 		}
 	}
 	return false

@@ -161,8 +161,19 @@ func TestAssetsAreCached(t *testing.T) {
 	if body, _ := io.ReadAll(z); string(body) != plain.Body.String() {
 		t.Error("the compressed script is another one")
 	}
-	if got := get(t, h, script, "Accept-Encoding", "gzip;q=0").Header().Get("Content-Encoding"); got != "" {
-		t.Errorf("gzip;q=0 got %s", got)
+	for _, c := range []struct {
+		want   string
+		accept []string
+	}{
+		{"", []string{"gzip;q=0"}}, {"", []string{"gzip; Q=0.000"}}, {"", []string{"br, x-gzip"}},
+		{"gzip", []string{"GZIP"}}, {"gzip", []string{"br", "deflate, gzip"}}, {"gzip", []string{"gzip;q=0.1"}},
+	} {
+		r, w := httptest.NewRequest("GET", script, nil), httptest.NewRecorder()
+		r.Header["Accept-Encoding"] = c.accept
+		h.ServeHTTP(w, r)
+		if got := w.Header().Get("Content-Encoding"); got != c.want {
+			t.Errorf("%q got %q", c.accept, got)
+		}
 	}
 	if got := plain.Header().Get("Cache-Control"); got != "public, max-age=31536000, immutable" {
 		t.Errorf("a versioned file: %q", got)
