@@ -1,71 +1,35 @@
 package deploy_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/roadwave/roadwave/media/mediatest"
 	"github.com/roadwave/roadwave/roadwaved/deploy"
 	"github.com/roadwave/roadwave/roadwaved/deploy/deploytest"
 )
-
-// newCertificate makes a certificate of localhost that vouches for itself.
-func newCertificate(t *testing.T) (certificate, key string, pool *x509.CertPool) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	write := func(name, kind string, der []byte) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	certificate, key = write("certificate.pem", "CERTIFICATE", der), write("key.pem", "PRIVATE KEY", keyDER)
-	parsed, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool = x509.NewCertPool()
-	pool.AddCert(parsed)
-	return certificate, key, pool
-}
 
 // TestTLS serves HTTP/2, sends people there, and reads from a bucket that must
 // prove who it is.
 func TestTLS(t *testing.T) {
 	t.Parallel()
-	certificate, key, pool := newCertificate(t)
-	pair, err := tls.LoadX509KeyPair(certificate, key)
+	certificate := mediatest.NewAuthority(t).Issue(t, "nginx", "localhost")
+	pair, err := tls.LoadX509KeyPair(certificate.File, certificate.Key)
 	if err != nil {
 		t.Fatal(err)
 	}
+	authority, err := os.ReadFile(certificate.Authority)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(authority)
 	bucket := httptest.NewUnstartedServer(carelessBucket(newBucket(t)))
 	bucket.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
 	bucket.StartTLS()
@@ -74,7 +38,8 @@ func TestTLS(t *testing.T) {
 		w.Header().Set("Seen", r.Header.Get("X-Forwarded-Proto"))
 	}))
 	_, port, _ := strings.Cut(bucket.Listener.Addr().String(), ":")
-	config := deploy.NginxConfig{Daemons: []string{daemon.address()}, Bucket: "https://localhost:" + port + "/radio/fm", BucketCA: certificate, Certificate: certificate, Key: key}
+	config := deploy.NginxConfig{Daemons: []string{daemon.address()}, Bucket: "https://localhost:" + port + "/radio/fm",
+		BucketCA: certificate.Authority, Certificate: certificate.File, Key: certificate.Key}
 	n := deploytest.Nginx(t, config)
 
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, ServerName: "localhost"}, ForceAttemptHTTP2: true}
@@ -105,8 +70,7 @@ func TestTLS(t *testing.T) {
 		t.Errorf("without TLS: %d %v", a.status, a.header)
 	}
 
-	other, _, _ := newCertificate(t)
-	config.BucketCA, config.Folder = other, ""
+	config.BucketCA, config.Folder = mediatest.NewAuthority(t).File, ""
 	n = deploytest.Nginx(t, config)
 	if a, _ := ask(n.URL + livePrefix + "opus/run1-0.mp4"); a.status != 502 {
 		t.Errorf("a bucket that is somebody else: %d", a.status)
