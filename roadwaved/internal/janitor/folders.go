@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/roadwave/roadwave/hls"
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
 )
 
@@ -76,8 +77,7 @@ func (r *round) folders(ctx context.Context, kind Kind, prefix string, judge jud
 }
 
 func (r *round) condemned(ctx context.Context, kind Kind, prefix string, judge judge) (map[string]*folder, error) {
-	kept := make(map[string]bool)
-	condemned := make(map[string]*folder)
+	s := &sorting{judge: judge, kept: make(map[string]bool), condemned: make(map[string]*folder)}
 	for object, err := range r.Store.List(ctx, prefix) {
 		if err != nil {
 			return nil, err
@@ -89,35 +89,51 @@ func (r *round) condemned(ctx context.Context, kind Kind, prefix string, judge j
 			}
 			continue
 		}
-		if kept[id] {
-			continue
+		f, err := s.verdictOn(ctx, id)
+		if err != nil {
+			return nil, err
 		}
-		f := condemned[id]
-		if f == nil && len(condemned) >= mostFolders {
-			continue
-		}
-		if f == nil {
-			v, err := judge(ctx, id)
-			switch {
-			case err != nil:
-				return nil, err
-			case v.why == "":
-				if len(kept) >= mostKept {
-					clear(kept)
-				}
-				kept[id] = true
-				continue
-			}
-			f = &folder{verdict: v}
-			condemned[id] = f
-		}
-		f.objects++
-		f.bytes += object.Size
-		if object.ModTime.After(f.youngest) {
-			f.youngest = object.ModTime
+		if f != nil {
+			f.add(object)
 		}
 	}
-	return condemned, nil
+	return s.condemned, nil
+}
+
+// A sorting tells the folders that may have to go from those that stay.
+type sorting struct {
+	judge     judge
+	kept      map[string]bool // a part of them
+	condemned map[string]*folder
+}
+
+// verdictOn gives the folder of an id, nil when it stays or is left for the next day.
+func (s *sorting) verdictOn(ctx context.Context, id string) (*folder, error) {
+	if f := s.condemned[id]; f != nil || s.kept[id] || len(s.condemned) >= mostFolders {
+		return f, nil
+	}
+	v, err := s.judge(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if v.why == "" {
+		if len(s.kept) >= mostKept {
+			clear(s.kept)
+		}
+		s.kept[id] = true
+		return nil, nil
+	}
+	f := &folder{verdict: v}
+	s.condemned[id] = f
+	return f, nil
+}
+
+func (f *folder) add(object hls.Info) {
+	f.objects++
+	f.bytes += object.Size
+	if object.ModTime.After(f.youngest) {
+		f.youngest = object.ModTime
+	}
 }
 
 // due tells whether a folder is old enough for its verdict.
