@@ -71,6 +71,7 @@ func TestConfigRefusals(t *testing.T) {
 		"two at once":              {args: []string{"--max-lives", "0", "--ladder", "up"}, want: []string{"--max-lives (ROADWAVE_MAX_LIVES)", "--ladder", "ondemand, always or auto"}},
 		"open on a public address": {args: []string{"--listen", "0.0.0.0:8080"}, want: []string{"--listen", "--auth open anybody", "hs256:FILE or jwks:URL", "ROADWAVE_AUTH", "127.0.0.1:8080"}},
 		"open on every address":    {args: []string{"--listen", ":8080"}, want: []string{"--auth open anybody"}},
+		"open below localhost":     {args: []string{"--listen", "radio.localhost:8080"}, want: []string{"--auth open anybody"}},
 		"public admin":             {args: []string{"--admin-listen", "192.0.2.1:8081"}, want: []string{"--admin-listen", "hs256:FILE"}},
 		"open behind a proxy":      {args: []string{"--public-url", "https://radio.example"}, want: []string{"--public-url", "https://radio.example", "hs256:FILE"}},
 		"the secret itself":        {args: []string{"--auth", "hush-hush"}, want: []string{"hs256:FILE"}},

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/roadwave/roadwave/roadwaved/internal/auth"
+	"github.com/roadwave/roadwave/roadwaved/internal/loopback"
 )
 
 // A setting is what is set for a flag.
@@ -67,7 +68,7 @@ func (c *Config) wrongServices() (errs []error) {
 	// What was given for auth may be the secret itself: it is not repeated.
 	if method, err := auth.Parse(c.Auth); err != nil {
 		errs = append(errs, fmt.Errorf("--auth (%s): want open, hs256:FILE or jwks:URL: %w", envName("auth"), err))
-	} else if _, _, aerr := net.SplitHostPort(c.AdminListen); aerr == nil && method.Kind == auth.OpenMode && !isLoopback(c.AdminListen) {
+	} else if host, _, aerr := net.SplitHostPort(c.AdminListen); aerr == nil && method.Kind == auth.OpenMode && !loopback.Is(host) {
 		errs = append(errs, c.tooOpen("admin-listen", c.AdminListen))
 	}
 	return errs
@@ -118,10 +119,10 @@ func (c *Config) validateOpen() error {
 	if c.Auth != auth.OpenMode {
 		return nil
 	}
-	if _, _, err := net.SplitHostPort(c.Listen); err == nil && !isLoopback(c.Listen) {
+	if host, _, err := net.SplitHostPort(c.Listen); err == nil && !loopback.Is(host) {
 		return c.tooOpen("listen", c.Listen)
 	}
-	if u, err := url.Parse(c.PublicURL); err == nil && u.Host != "" && !isLoopback(net.JoinHostPort(u.Hostname(), "0")) {
+	if u, err := url.Parse(c.PublicURL); err == nil && u.Host != "" && !loopback.Is(u.Hostname()) {
 		return c.tooOpen("public-url", u.Scheme+"://"+u.Host)
 	}
 	return nil
@@ -137,14 +138,4 @@ func (c *Config) tooOpen(name, value string) error {
 func isPort(s string) bool {
 	n, err := strconv.Atoi(s)
 	return err == nil && n >= 0 && n <= 65535
-}
-
-// isLoopback tells whether an address can be reached from this machine only.
-func isLoopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -3,9 +3,10 @@ package api
 import (
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
+
+	"github.com/roadwave/roadwave/roadwaved/internal/loopback"
 )
 
 // newSites tells pages of the site at the public URL, where there is one, from
@@ -44,11 +45,8 @@ func isLoopback(host string) bool {
 		host = name
 	}
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") { // RFC 6761 §6.3
-		return true
-	}
-	addr, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"))
-	return err == nil && addr.Unmap().IsLoopback()
+	return strings.HasSuffix(host, ".localhost") || // in a browser, RFC 6761 §6.3
+		loopback.Is(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"))
 }
 
 // isMedia tells whether a path is one of media: those are for everybody, and

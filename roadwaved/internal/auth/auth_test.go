@@ -89,7 +89,7 @@ func TestParse(t *testing.T) {
 		"open": auth.OpenMode, "hs256:/etc/roadwave/secret": auth.HS256, "jwks:https://id.example/keys?x=1": auth.JWKS,
 		"jwks:http://127.0.0.1:8080/keys": auth.JWKS, "jwks:http://[::1]/": auth.JWKS, "jwks:http://localhost/": auth.JWKS,
 		"": "", "opened": "", "open:": "", "hs256": "", "hs256:": "", "HS256:x": "", "jwks:": "", "jwks:id.example": "",
-		"jwks:http://id.example/keys": "", "jwks:ftp://id.example": "", "jwks:https://me:pw@id.example/": "", "jwks:https://": "", "none:": "",
+		"jwks:http://id.example/keys": "", "jwks:http://id.localhost/keys": "", "jwks:ftp://id.example": "", "jwks:https://me:pw@id.example/": "", "jwks:https://": "", "none:": "",
 	} {
 		m, err := auth.Parse(setting)
 		if (err == nil) != (kind != "") || err == nil && m.Kind != kind {

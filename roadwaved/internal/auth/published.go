@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -17,6 +16,7 @@ import (
 	"github.com/MicahParks/keyfunc/v3"
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/roadwave/roadwave/roadwaved/internal/loopback"
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
 )
 
@@ -39,15 +39,10 @@ func parseKeysURL(s string) (*url.URL, error) {
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
 		return nil, errors.New("auth: jwks wants a URL like https://id.example/.well-known/jwks.json, without a password")
 	}
-	if u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname()) {
+	if u.Scheme == "https" || u.Scheme == "http" && loopback.Is(u.Hostname()) {
 		return u, nil
 	}
 	return nil, fmt.Errorf("auth: the keys at %s://%s could be replaced on the way: use https (http only on a loopback address)", u.Scheme, u.Host)
-}
-
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 // published believes tokens that were signed with one of the keys that a URL

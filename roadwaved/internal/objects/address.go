@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"strconv"
@@ -14,6 +13,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/s3utils"
 
 	"github.com/roadwave/roadwave/hls"
+	"github.com/roadwave/roadwave/roadwaved/internal/loopback"
 )
 
 const (
@@ -106,16 +106,11 @@ func (a *address) setEndpoint(query url.Values) error {
 	if err != nil {
 		return err
 	}
-	if e.Scheme == "http" && !insecure && !loopback(e.Hostname()) {
+	if e.Scheme == "http" && !insecure && !loopback.Is(e.Hostname()) {
 		return fmt.Errorf("objects: endpoint http://%s would send everything readable over the network: use https, or add insecure=true if that network is yours alone", e.Host)
 	}
 	a.host, a.secure = e.Host, e.Scheme == "https"
 	return nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func (a *address) setLookup(value string) error {

@@ -59,6 +59,7 @@ func TestBadAddress(t *testing.T) {
 		"s3://bucket?endpoint=host":                     "endpoint must",
 		"s3://bucket?endpoint=https://host/path":        "endpoint must",
 		"s3://bucket?endpoint=http://10.0.0.1:9000":     "insecure=true",
+		"s3://bucket?endpoint=http://minio.localhost":   "insecure=true",
 		"s3://bucket?path_style=perhaps":                "true or false",
 		"s3://bucket?insecure=perhaps":                  "true or false",
 	} {
