@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/roadwave/roadwave/hls"
+	"github.com/roadwave/roadwave/roadwaved/internal/disk"
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
 	"github.com/roadwave/roadwave/roadwaved/internal/station/stationtest"
 )
@@ -550,7 +551,7 @@ func TestFolderGone(t *testing.T) {
 }
 
 func TestDiskFull(t *testing.T) {
-	if _, known := freeBytes(t.TempDir()); !known {
+	if _, known := disk.Free(t.TempDir()); !known {
 		t.Skip("free space is not known on this system")
 	}
 	synctest.Test(t, func(t *testing.T) {

@@ -1,12 +1,16 @@
 package archive
 
-import "time"
+import (
+	"time"
+
+	"github.com/roadwave/roadwave/roadwaved/internal/disk"
+)
 
 // watchDisk says once per minute that the disk fills up: lives are recorded onto
 // it, and a store that is away keeps it from being emptied.
 func (a *Archive) watchDisk() {
-	free, known := freeBytes(a.cfg.Recordings)
-	if !known || a.cfg.MinFree < 0 || free >= a.cfg.MinFree || time.Since(a.warned) < time.Minute {
+	free, known := disk.Free(a.cfg.Recordings)
+	if !known || a.cfg.MinFree < 0 || free >= uint64(a.cfg.MinFree) || time.Since(a.warned) < time.Minute {
 		return
 	}
 	a.warned = time.Now()

@@ -14,7 +14,7 @@ import (
 
 	"github.com/roadwave/roadwave/hls"
 	"github.com/roadwave/roadwave/replay"
-	"github.com/roadwave/roadwave/roadwaved/internal/relive"
+	"github.com/roadwave/roadwave/roadwaved/internal/disk"
 	"github.com/roadwave/roadwave/roadwaved/internal/station"
 )
 
@@ -190,7 +190,7 @@ func (o hugeObject) Info() hls.Info {
 }
 
 func TestNoSpace(t *testing.T) {
-	if _, known := relive.Free(t.TempDir()); !known {
+	if _, known := disk.Free(t.TempDir()); !known {
 		t.Skip("this system does not tell how much space is left")
 	}
 	h := newHouse(t)

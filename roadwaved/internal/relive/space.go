@@ -3,6 +3,8 @@ package relive
 import (
 	"fmt"
 	"time"
+
+	"github.com/roadwave/roadwave/roadwaved/internal/disk"
 )
 
 // mp3Rate is what a second of a replay takes while it is made, in bytes.
@@ -11,7 +13,7 @@ const mp3Rate = 256_000 / 8
 // enough checks that a folder has room for a recording, its repaired copy and the
 // MP3 that is made of it.
 func enough(folder string, size int64, d time.Duration) error {
-	has, known := free(folder)
+	has, known := disk.Free(folder)
 	need := uint64(max(0, 2*size)) + uint64(max(0, d.Seconds()))*mp3Rate
 	if known && has < need {
 		return &lack{"disk space", fmt.Errorf("making this replay needs %d MB in %s, it has %d MB: free some or set another folder for temporary files",

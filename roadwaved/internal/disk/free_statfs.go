@@ -1,11 +1,12 @@
 //go:build linux || darwin || freebsd
 
-package relive
+package disk
 
 import "syscall"
 
-// free is the number of bytes that may still be written into a folder.
-func free(folder string) (bytes uint64, known bool) {
+// Free is the number of bytes that may still be written into a folder, where the
+// system tells.
+func Free(folder string) (bytes uint64, known bool) {
 	var s syscall.Statfs_t
 	if err := syscall.Statfs(folder, &s); err != nil {
 		return 0, false

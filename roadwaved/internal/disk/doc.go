@@ -1,0 +1,2 @@
+// Package disk tells what room a disk has.
+package disk
