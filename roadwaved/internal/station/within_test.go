@@ -13,11 +13,11 @@ import (
 func TestWithin(t *testing.T) {
 	broken := errors.New("broken")
 	for name, c := range map[string]struct {
-		answer     error
-		after      time.Duration
-		hangUp     bool // who asks ends before the patience does
-		want       error
-		away       bool
+		answer error
+		after  time.Duration
+		hangUp bool // who asks ends before the patience does
+		want   error
+		away   bool
 	}{
 		"answered":      {},
 		"answered late": {after: time.Minute},
