@@ -37,14 +37,9 @@ const (
 
 // ask asks the catalog, which is away when it does not answer in time.
 func ask(ctx context.Context, patience time.Duration, question func(ctx context.Context) error) error {
-	short, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	err := question(short)
-	switch {
-	case err == nil, errors.Is(err, station.ErrNotFound):
+	err := station.Within(ctx, patience, question)
+	if err == nil || errors.Is(err, station.ErrNotFound) {
 		return err
-	case short.Err() != nil && ctx.Err() == nil:
-		return fmt.Errorf("%w: no answer for %v: %w: %w", errCatalog, patience, station.ErrAway, err)
 	}
 	return fmt.Errorf("%w: %w", errCatalog, err)
 }

@@ -70,7 +70,7 @@ func (j *job) renew(ctx context.Context, lost context.CancelCauseFunc) {
 		}
 		step, done := j.progress()
 		asked := time.Now()
-		err := ask(ctx, func(ctx context.Context) error {
+		err := station.Within(ctx, answerTime, func(ctx context.Context) error {
 			return j.worker.cfg.Jobs.Renew(ctx, j.claim, j.worker.cfg.Now().Add(lease), step, done)
 		})
 		switch {

@@ -64,7 +64,7 @@ func (j *job) run(ctx context.Context) (err error) {
 func (j *job) work(ctx context.Context) error {
 	var live station.Live
 	err := j.patiently(ctx, theCatalog, j.worker.cfg.Patience, func() error {
-		return ask(ctx, func(ctx context.Context) (err error) {
+		return station.Within(ctx, answerTime, func(ctx context.Context) (err error) {
 			live, err = j.worker.cfg.Lives.Live(ctx, j.claim.LiveID)
 			return err
 		})
@@ -165,7 +165,7 @@ func (j *job) publish(ctx context.Context, live station.Live, made replay.Result
 	j.report("publish", 1)
 	refused := 0
 	err := j.patiently(ctx, theCatalog, j.worker.cfg.Patience, func() error {
-		err := ask(ctx, func(ctx context.Context) error { return j.worker.cfg.Jobs.Publish(ctx, j.claim, r) })
+		err := station.Within(ctx, answerTime, func(ctx context.Context) error { return j.worker.cfg.Jobs.Publish(ctx, j.claim, r) })
 		if err == nil || errors.Is(err, station.ErrAway) || errors.Is(err, station.ErrFenced) {
 			return err
 		}

@@ -28,17 +28,6 @@ const (
 // answerTime is how long the catalog may take to answer one question.
 const answerTime = 20 * time.Second
 
-// ask gives the catalog some time to answer. One that does not is away.
-func ask(ctx context.Context, question func(ctx context.Context) error) error {
-	short, cancel := context.WithTimeout(ctx, answerTime)
-	defer cancel()
-	err := question(short)
-	if err != nil && short.Err() != nil && ctx.Err() == nil {
-		err = fmt.Errorf("no answer for %v: %w: %w", answerTime, station.ErrAway, err)
-	}
-	return err
-}
-
 // A lack is what was not there for a job that did not fail by itself.
 type lack struct {
 	what string

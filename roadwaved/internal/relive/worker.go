@@ -126,7 +126,7 @@ func (w *Worker) Handle(ctx context.Context, liveID string) error {
 	defer w.room.Release(share)
 	var claim station.Claim
 	asked := time.Now()
-	err := ask(ctx, func(ctx context.Context) (err error) {
+	err := station.Within(ctx, answerTime, func(ctx context.Context) (err error) {
 		claim, err = w.cfg.Jobs.Claim(ctx, liveID, w.cfg.Name, w.cfg.Now(), w.cfg.Lease)
 		return err
 	})
@@ -167,7 +167,7 @@ func (w *Worker) share(ctx context.Context, liveID string) int64 {
 
 // job finds a job in the catalog.
 func (w *Worker) job(ctx context.Context, liveID string) (job station.Job, err error) {
-	err = ask(ctx, func(ctx context.Context) error {
+	err = station.Within(ctx, answerTime, func(ctx context.Context) error {
 		job, err = w.cfg.Jobs.Job(ctx, liveID)
 		return err
 	})
