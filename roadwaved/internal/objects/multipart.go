@@ -15,11 +15,8 @@ import (
 )
 
 const (
-	// PartSize is the size in bytes of the parts in which large objects are put.
-	PartSize = 8 << 20
-	// MaxMemory is how many bytes of large objects are in memory at most, all
-	// that are put at the same time together.
-	MaxMemory = 6 * PartSize
+	partSize  = 8 << 20      // bytes of the parts in which large objects are put
+	maxMemory = 6 * partSize // bytes of all large objects that are put at the same time
 
 	partsAtOnce = 3     // of one object
 	maxParts    = 10000 // that S3 allows
@@ -31,8 +28,8 @@ const cleanPatience = 3 * time.Second
 
 // putParts stores a large object.
 func (s *S3) putParts(ctx context.Context, key string, body io.Reader, size int64) error {
-	if size > maxParts*PartSize {
-		return fmt.Errorf("objects: %s has %d bytes, more than the %d an object can have", key, size, int64(maxParts*PartSize))
+	if size > maxParts*partSize {
+		return fmt.Errorf("objects: %s has %d bytes, more than the %d an object can have", key, size, int64(maxParts*partSize))
 	}
 	s.large.Add(1)
 	defer func() {
@@ -98,7 +95,7 @@ func (s *S3) sendParts(ctx context.Context, key, id string, body io.Reader, size
 		if err != nil {
 			break // the group, or the caller, knows why
 		}
-		part := buffer[:min(size, PartSize)]
+		part := buffer[:min(size, partSize)]
 		size -= int64(len(part))
 		if broken = readFull(body, part); broken != nil {
 			s.giveBuffer(buffer)
@@ -137,7 +134,7 @@ func (s *S3) takeBuffer(ctx context.Context) ([]byte, error) {
 	case b := <-s.free:
 		return b, nil
 	default:
-		return make([]byte, PartSize), nil
+		return make([]byte, partSize), nil
 	}
 }
 

@@ -63,8 +63,8 @@ func (c *Config) fill() error {
 // An S3 is a [hls.Store] in a bucket. An error that is [station.ErrAway] says
 // that the store does not answer now.
 //
-// A body of up to [PartSize] is in memory while it is put; of larger ones, all
-// that are put at the same time together, at most [MaxMemory] is.
+// A body of up to 8 MiB is in memory while it is put; of larger ones, all
+// that are put at the same time together, at most 48 MiB is.
 type S3 struct {
 	cfg       Config
 	at        address
@@ -99,7 +99,7 @@ func Open(_ context.Context, url string, cfg Config) (*S3, error) {
 	}
 	return &S3{
 		cfg: cfg, at: at, client: *client, transport: transport,
-		slots: make(chan struct{}, MaxMemory/PartSize), free: make(chan []byte, MaxMemory/PartSize),
+		slots: make(chan struct{}, maxMemory/partSize), free: make(chan []byte, maxMemory/partSize),
 	}, nil
 }
 
@@ -124,7 +124,7 @@ func (s *S3) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Put implements [hls.Store]. A body larger than [PartSize] goes in parts, some
+// Put implements [hls.Store]. A body larger than 8 MiB goes in parts, some
 // of them at the same time; when that fails they are deleted again, or left to
 // [S3.AbortIncomplete].
 func (s *S3) Put(ctx context.Context, key string, body io.ReadSeeker) error {
@@ -138,7 +138,7 @@ func (s *S3) Put(ctx context.Context, key string, body io.ReadSeeker) error {
 	if err != nil {
 		return fmt.Errorf("objects: measuring what is to be stored as %s: %w", key, err)
 	}
-	if size > PartSize {
+	if size > partSize {
 		return s.putParts(ctx, key, body, size)
 	}
 	whole := make([]byte, size)
