@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -123,7 +124,7 @@ func (s *stack) allPublished(lives []string, patience time.Duration) {
 	for _, id := range lives {
 		for {
 			job, err := catalog.Job(s.t.Context(), id)
-			if err != nil {
+			if err != nil && !errors.Is(err, station.ErrNotFound) { // a live that has not quite ended has none
 				s.t.Fatal(err)
 			}
 			if job.State == station.JobDone {
