@@ -142,7 +142,11 @@ func (h *house) write(id, recording string) {
 
 func (h *house) end(id string, d time.Duration) {
 	h.t.Helper()
-	e := station.End{At: time.Now(), State: station.Ended, Reason: station.EndCreator, Stats: station.LiveStats{Duration: d}}
+	h.over(id, station.End{At: time.Now(), State: station.Ended, Reason: station.EndCreator, Stats: station.LiveStats{Duration: d}})
+}
+
+func (h *house) over(id string, e station.End) {
+	h.t.Helper()
 	if err := h.catalog.EndLive(h.t.Context(), id, e); err != nil {
 		h.t.Fatal(err)
 	}
@@ -191,16 +195,19 @@ func TestUpload(t *testing.T) {
 		h.live("premium", "sound of p")
 		h.live("silent", "")
 		h.live("lost", "")
+		h.live("crashed", "")
 		h.live("on-air", "still going")
 		h.end("a", time.Minute)
 		h.end("premium", time.Minute)
 		h.end("silent", 0)
 		h.end("lost", time.Minute)
+		h.over("crashed", station.End{At: time.Now(), State: station.Lost, Reason: station.EndCrash, Stats: station.LiveStats{Duration: time.Minute}})
 		h.write("stranger", "what is this")
 		h.run(h.archive(nil), time.Second)
 		h.expect("a", station.JobPending, "sound of a", false)
 		h.expect("premium", station.JobPending, "sound of p", false)
 		h.expect("silent", station.JobEmpty, "", false)
+		h.expect("crashed", station.JobEmpty, "", false) // before anything was heard
 		h.expect("lost", station.JobPending, "", false)
 		h.expect("on-air", "", "", true)
 		h.expect("stranger", "", "", true)

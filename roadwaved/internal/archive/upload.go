@@ -170,12 +170,12 @@ func (a *Archive) doWithout(ctx context.Context, job station.Job) error {
 	switch {
 	case there:
 		a.cfg.Logger.Info("a recording that is not on this disk is in the store", "live_id", job.LiveID)
-	case live.Stats.Duration > 0:
+	case live.Heard():
 		a.cfg.Logger.Error("the recording of a live is gone from this disk: it will have no replay", "live_id", job.LiveID, "duration", live.Stats.Duration)
 	default:
 		a.cfg.Logger.Info("a live without a recording: nobody was heard", "live_id", job.LiveID)
 	}
-	return a.handOn(ctx, job, !there && live.Stats.Duration == 0)
+	return a.handOn(ctx, job, !there && !live.Heard())
 }
 
 func (a *Archive) live(ctx context.Context, id string) (station.Live, error) {

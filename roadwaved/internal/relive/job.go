@@ -134,7 +134,7 @@ func (j *job) fetch(ctx context.Context, live station.Live, folder string) (path
 		err = fmt.Errorf("%w: it ended before its first packet", opusrec.ErrEmpty)
 	}
 	switch {
-	case errors.Is(err, opusrec.ErrEmpty) && live.Stats.Duration > 0:
+	case errors.Is(err, opusrec.ErrEmpty) && live.Heard():
 		return "", fmt.Errorf("relive: the object %q holds nothing, its live was heard for %v: put the recording there and reopen the job: %w", raw, live.Stats.Duration, err)
 	case errors.Is(err, opusrec.ErrEmpty):
 		return "", fmt.Errorf("%w: %w", errNothing, err)

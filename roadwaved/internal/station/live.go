@@ -76,6 +76,10 @@ type LiveStats struct {
 	Reports       int64
 }
 
+// Heard tells whether sound is known to have come. That a live was on air for a
+// while before its daemon died does not say so.
+func (l Live) Heard() bool { return l.Stats.Duration > 0 && l.EndReason != EndCrash }
+
 // Message is what a listener is told about the live, empty while it is on air.
 func (l Live) Message() string {
 	switch l.State {
