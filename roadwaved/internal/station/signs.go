@@ -84,7 +84,7 @@ func (s *Station) takeOver(ctx context.Context) (last time.Time, err error) {
 		mine := signs[s.cfg.Node]
 		switch {
 		case mine.Place == s.cfg.Place || !s.alive(mine):
-			return mine.At, nil
+			return s.left(mine), nil
 		case seen.Place == "":
 			seen = mine
 			s.cfg.Logger.Warn("a daemon of this name was alive elsewhere a moment ago: waiting to see whether it still is",
@@ -131,6 +131,14 @@ func (s *Station) addAlive(up map[string]bool, signs map[string]Sign) {
 			up[name] = true
 		}
 	}
+}
+
+// left is when a sign was left by the clock of this machine, which lives start by.
+func (s *Station) left(sign Sign) time.Time {
+	if sign.At.IsZero() {
+		return time.Time{}
+	}
+	return s.cfg.Now().Add(-sign.Age)
 }
 
 // alive tells whether a sign is a fresh one; the zero sign is not, and neither is

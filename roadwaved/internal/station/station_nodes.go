@@ -81,7 +81,7 @@ func (s *Station) closeDead(ctx context.Context) {
 		}
 		down[l.Node] = since
 		if now.Sub(since) >= s.cfg.NodePatience {
-			s.giveUp(ctx, l, s.lastAlive(l.Node, signs[l.Node].At))
+			s.giveUp(ctx, l, s.lastAlive(l.Node, s.left(signs[l.Node])))
 		}
 	}
 	s.watch.down = down
