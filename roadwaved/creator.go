@@ -118,7 +118,7 @@ func endReason(r whip.EndReason) station.EndReason {
 func (d *daemon) release(b *onair.Broadcast) {
 	end := station.End{Reason: b.Reason(), Stats: b.Stats()}
 	if err := d.station.Close(context.Background(), b.Live.ID, end); err != nil {
-		d.log.Error("live over but not yet in the catalog", "live_id", b.Live.ID, "err", err)
+		d.log.Warn("live over but not yet in the catalog", "live_id", b.Live.ID, "err", err)
 	}
 	d.desk.Release(b)
 	over := b.Live

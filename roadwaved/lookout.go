@@ -195,7 +195,8 @@ func (l *lookout) logger() *slog.Logger {
 }
 
 // A lookoutHandler gives a lookout those records to hold that warn of something
-// for the reason [station.ErrAway].
+// for the reason [station.ErrAway]. Errors pass at once: somebody must act, and a
+// full disk of this machine is away, too, while PostgreSQL is.
 type lookoutHandler struct {
 	slog.Handler
 	lookout *lookout
@@ -203,7 +204,7 @@ type lookoutHandler struct {
 
 // Handle implements [slog.Handler].
 func (h lookoutHandler) Handle(ctx context.Context, r slog.Record) error {
-	if r.Level > slog.LevelInfo && blamesService(r) && h.lookout.hold(complaint{h.Handler, r.Clone()}) {
+	if r.Level == slog.LevelWarn && blamesService(r) && h.lookout.hold(complaint{h.Handler, r.Clone()}) {
 		return nil
 	}
 	return h.Handler.Handle(ctx, r)

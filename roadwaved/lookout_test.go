@@ -70,10 +70,11 @@ func TestLookoutIsTheOneVoice(t *testing.T) {
 		l.answers(errDown)
 		for range 200 {
 			l.parts.Warn("nothing works", "err", errDown)
-			l.parts.Error("nothing works at all", "err", fmt.Errorf("a part: %w", errDown))
+			l.parts.Warn("nothing works at all", "err", fmt.Errorf("a part: %w", errDown))
 			time.Sleep(2 * time.Second)
 		}
 		l.parts.Warn("something else is wrong", "err", errors.New("a disk"))
+		l.parts.Error("the outbox takes nothing", "err", errDown) // it is not PostgreSQL that is away
 		l.answers(nil)
 		time.Sleep(lookEvery)
 	})
@@ -81,6 +82,7 @@ func TestLookoutIsTheOneVoice(t *testing.T) {
 		`WARN msg="PostgreSQL is away: lives go on" err="`+errDown.Error()+`"`,
 		`WARN msg="PostgreSQL is still away" for=5m3s err="`+errDown.Error()+`" audit_entries=3`,
 		`WARN msg="something else is wrong" live_id=L err="a disk"`,
+		`ERROR msg="the outbox takes nothing" live_id=L err="`+errDown.Error()+`"`,
 		`INFO msg="PostgreSQL is back" after=6m43s audit_entries=3`)
 }
 

@@ -153,7 +153,7 @@ func (h *Hub) Publish(liveID string, to Audience, e Event) {
 	}
 	message, err := newMessage(h.self, liveID, to, e)
 	if err != nil {
-		h.cfg.Logger.Error("event not sent to other daemons", "live_id", liveID, "err", err)
+		h.cfg.Logger.Warn("event not sent to other daemons", "live_id", liveID, "err", err)
 		return
 	}
 	select {

@@ -108,7 +108,7 @@ func (j *job) finish(ctx context.Context, err error) error {
 		j.log.Info("replay interrupted, it will be made again")
 	case whom != "":
 		reason = ""
-		j.log.Error("replay waits for "+whom+", it will be tried again", "err", err)
+		j.log.Warn("replay waits for "+whom+", it will be tried again", "err", err)
 		j.show(ctx, whom)
 	case hopeless(err):
 		state = station.JobEmpty
